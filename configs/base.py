@@ -1,0 +1,50 @@
+"""The shipped codec `base`: mean-scale hyperprior on cheap lapped transforms, all rates.
+
+    python -m train configs/base.py --workdir runs/base --data FOLDER
+"""
+
+import optax
+
+from jaxlic.codecs.hyperprior import Hyperprior, lmbda
+from jaxlic.codecs.transform import transform_codec
+from jaxlic.experiment import Experiment
+from jaxlic.losses.rate_distortion import rate_distortion
+from jaxlic.nn.transforms import LappedAnalysis, LappedSynthesis
+
+
+def experiment(
+    *,
+    features: int = 128,
+    latents: int = 320,
+    hidden: int = 192,
+    steps: int = 14_000,
+    batch: int = 8,
+    crop: int = 192,
+    learning_rate: float = 5e-4,
+    warmup: int = 200,
+    decay: float = 0.6,
+    balance: float = 0.3,
+    seed: int = 0,
+) -> Experiment:
+    """Adam; the rate is constant, then falls linearly to zero over the last `decay`."""
+    sizes = dict(features=features, latents=latents, hidden=hidden)
+    model = Hyperprior(LappedAnalysis(**sizes), LappedSynthesis(**sizes), latents=latents)
+    falling = int(decay * steps)
+    schedule = optax.join_schedules(
+        [
+            optax.linear_schedule(0.0, learning_rate, warmup),
+            optax.constant_schedule(learning_rate),
+            optax.linear_schedule(learning_rate, 0.01 * learning_rate, falling),
+        ],
+        [warmup, steps - falling],
+    )
+    return Experiment(
+        name="base",
+        codec=transform_codec(model),
+        loss=rate_distortion(lmbda, balance=balance),
+        optimizer=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule)),
+        crop=crop,
+        batch=batch,
+        steps=steps,
+        seed=seed,
+    )

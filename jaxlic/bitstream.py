@@ -1,0 +1,3 @@
+"""The container."""
+class BitstreamError(ValueError):
+    """x"""

@@ -1,0 +1,98 @@
+"""Mean-scale hyperprior: the base codec, and the file to read first.
+
+    x -> analysis -> y -> (code: z = hyper-analysis, mean and scale = hyper-synthesis(z_hat))
+      -> y_hat -> synthesis -> x_hat
+
+Source: Minnen, Ballé & Toderici 2018, arXiv:1809.02736 (without the autoregressive context);
+the hyper-synthesis in integers after Ballé, Johnston & Minnen 2019; one model for all
+rates by gains a channel after Cui et al. 2021, arXiv:2003.02012.
+"""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+from flax import linen as nn
+
+from jaxlic.core import MAX_QUALITY, MIN_QUALITY
+from jaxlic.entropy.coder import Coder
+from jaxlic.entropy.factorized import FactorizedPrior
+from jaxlic.nn.hyper import MAX_HYPER_LATENT, HyperAnalysis, HyperSynthesis
+from jaxlic.nn.transforms import QualityGain
+from jaxlic.ops.bounds import clip
+
+MIN_LMBDA, MAX_LMBDA = 0.0015, 0.15
+
+
+def lmbda(quality: jax.Array) -> jax.Array:
+    """The Lagrange multiplier of squared error that a quality stands for.
+
+    Log-linear from 0.0015 at quality 1 to 0.15 at quality 100, in bits a pixel per unit of
+    255**2 * MSE, the scale of CompressAI's published models (0.0018 to 0.18).
+
+    >>> round(float(lmbda(50.5)), 4)
+    0.015
+    """
+    t = (quality - MIN_QUALITY) / (MAX_QUALITY - MIN_QUALITY)
+    return MIN_LMBDA * (MAX_LMBDA / MIN_LMBDA) ** t
+
+
+def ideal_step(lmbda: float) -> float:
+    """The uniform quantiser step of an orthonormal transform that minimises the Lagrangian.
+
+    At high rate a coefficient costs `-log2(step)` bits and adds `step**2 / 12` to the error
+    of one of three colours: d/dstep of `-log2(step) + lmbda 255**2 step**2 / 36` is zero.
+    """
+    return float(np.sqrt(18 / (np.log(2) * lmbda)) / 255)
+
+
+class Hyperprior(nn.Module):
+    """A transform codec whose latent is Gaussian given a hyper-latent.
+
+    Attributes:
+        analysis_transform, synthesis_transform: `(array, quality) -> array`, a pair as in
+            `nn/transforms.py`.
+        latents: channels of the latent, as the transforms have them.
+        hyper_features: width of the hyper-analysis.
+        hyper_latents: channels of the hyper-latent.
+        synthesis_features: widths of the hyper-synthesis.
+    """
+
+    analysis_transform: nn.Module
+    synthesis_transform: nn.Module
+    latents: int = 320
+    hyper_features: int = 128
+    hyper_latents: int = 96
+    synthesis_features: tuple[int, int] = (128, 192)
+
+    def setup(self) -> None:
+        start = float(-np.log(ideal_step(MIN_LMBDA)))
+        end = float(-np.log(ideal_step(MAX_LMBDA)))
+        self.gain = QualityGain(self.latents, start, end)
+        self.inverse_gain = QualityGain(self.latents, -start, -end)
+        self.hyper_analysis = HyperAnalysis(self.hyper_features, self.hyper_latents)
+        self.hyper_synthesis = HyperSynthesis(self.synthesis_features, self.latents)
+        self.prior = FactorizedPrior(self.hyper_latents)
+
+    @property
+    def stride(self) -> int:
+        """Height and width of an image must divide by this: the latent's ratio times 4."""
+        return 4 * self.analysis_transform.stride
+
+    def analysis(self, x: jax.Array, quality: jax.Array) -> jax.Array:
+        """`[B, H, W, 3]` in [0, 1] to the latent, in quantisation steps of `quality`."""
+        return self.analysis_transform(x, quality) * self.gain(quality)
+
+    def code(self, y: jax.Array, coder: Coder, quality: jax.Array) -> jax.Array:
+        """The only place where latents are coded. Returns what the decoder knows of `y`."""
+        z = clip(self.hyper_analysis(y), -MAX_HYPER_LATENT, MAX_HYPER_LATENT)
+        z_hat = coder("z", z, self.prior())
+        return coder("y", y, self.hyper_synthesis(z_hat, quality))
+
+    def synthesis(self, y_hat: jax.Array, quality: jax.Array) -> jax.Array:
+        """The decoded latent to `[B, H, W, 3]`, near [0, 1]."""
+        return self.synthesis_transform(y_hat * self.inverse_gain(quality), quality)
+
+    def bound(self) -> float:
+        """Proves that the path from bytes to tables is exact; see `nn/exact.py`."""
+        return self.hyper_synthesis.bound()

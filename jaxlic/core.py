@@ -1,0 +1,61 @@
+"""The vocabulary: what a codec is, what it returns, what a loss is.
+
+Images are float32 `[B, H, W, 3]` in [0, 1]. Latents are in units of their quantisation
+step. Rates are bits, divided by pixels only in reports. Quality is a number in [1, 100].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import flax.struct
+import jax
+
+Params = Any
+Metrics = dict[str, jax.Array]
+Batch = Mapping[str, jax.Array]
+
+MIN_QUALITY, MAX_QUALITY = 1.0, 100.0
+
+
+@flax.struct.dataclass
+class Reconstruction:
+    """What a codec makes of a batch.
+
+    Attributes:
+        x_hat: `[B, H, W, 3]`, near [0, 1] (not clipped, so that gradients survive).
+        bits: by latent name the bits of each image, `[B]`.
+        aux: intermediates that a loss may name, such as `"y_hat"`.
+    """
+
+    x_hat: jax.Array
+    bits: dict[str, jax.Array]
+    aux: dict[str, jax.Array]
+
+
+class Codec(NamedTuple):
+    """A codec is four pure functions over one tree of parameters.
+
+    Attributes:
+        init: `(image [B, H, W, 3], key) -> params`.
+        forward: `(params, image, quality [B], key) -> Reconstruction`; differentiable, what
+            training sees. Height and width are multiples of `stride`.
+        compress: `(params, tables, image [B, H, W, 3], quality) -> list of Chunks`, one an
+            image: entropy-coded segments by latent name. Runs on the host.
+        decompress: `(params, tables, segments, (H, W), quality) -> image [1, H, W, 3]`.
+        tables: `(params) -> Tables`: the integer CDFs that both directions code with.
+        check: `(params) -> None`; raises ValueError if decoding would not be exact.
+        stride: what height and width of an image must divide by.
+    """
+
+    init: Callable[..., Params]
+    forward: Callable[..., Reconstruction]
+    compress: Callable[..., Any]
+    decompress: Callable[..., Any]
+    tables: Callable[[Params], Any]
+    check: Callable[[Params], None]
+    stride: int
+
+
+Loss = Callable[[Batch, Reconstruction], tuple[jax.Array, Metrics]]

@@ -1,0 +1,72 @@
+"""Entropy models: values that say how probable an integer-quantised latent is.
+
+A model is a pytree of distribution parameters, not a module; `bits` is what training asks.
+What the coder asks is integer: `indexes` (a table for each symbol) and `offset` (where the
+integer grid sits). The tables themselves are built once, when weights are exported, and
+travel with them (`entropy/tables.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxlic.ops.bounds import lower_bound
+
+LEVELS = 64
+MIN_SCALE, MAX_SCALE = 0.11, 256.0
+LIKELIHOOD_FLOOR = 1e-9
+
+
+class EntropyModel(Protocol):
+    """What a coder needs to know about a latent.
+
+    Attributes:
+        table: name of the set of tables this latent is coded with.
+        offset: the grid's position, in quantisation steps, broadcastable to the latent.
+        indexes: integer-valued, the row of the table set for each element, likewise.
+    """
+
+    table: str
+    offset: jax.Array
+    indexes: jax.Array
+
+    def bits(self, y: jax.Array) -> jax.Array:
+        """`-log2` of the probability of the unit bin around `y`, elementwise."""
+        ...
+
+
+def scale_table() -> np.ndarray:
+    """The 64 standard deviations, log-spaced from 0.11 to 256 quantisation steps.
+
+    Source: Minnen et al. 2018, arXiv:1809.02736 (constants as in CompressAI).
+    """
+    return np.exp(np.linspace(np.log(MIN_SCALE), np.log(MAX_SCALE), LEVELS))
+
+
+@flax.struct.dataclass
+class IndexedGaussian:
+    """A Gaussian whose scale is an entry of `scale_table`.
+
+    Attributes:
+        offset: mean, in quantisation steps, `[B, H, W, C]`.
+        indexes: integer-valued float in [0, 63], `[B, H, W, C]`; in training its gradient
+            is that of the continuous log-scale.
+    """
+
+    offset: jax.Array
+    indexes: jax.Array
+    table: str = flax.struct.field(pytree_node=False, default="gaussian")
+
+    def bits(self, y: jax.Array) -> jax.Array:
+        """Bits of the unit bin around `y`, elementwise; differentiable."""
+        step = np.log(MAX_SCALE / MIN_SCALE) / (LEVELS - 1)
+        scale = MIN_SCALE * jnp.exp(step * self.indexes)
+        v = jnp.abs(y - self.offset)
+        upper = 0.5 * jax.scipy.special.erfc((v - 0.5) / (scale * np.sqrt(2)))
+        lower = 0.5 * jax.scipy.special.erfc((v + 0.5) / (scale * np.sqrt(2)))
+        return -jnp.log2(lower_bound(upper - lower, LIKELIHOOD_FLOOR))

@@ -1,0 +1,99 @@
+"""Integer probability tables: what both entropy coders code with.
+
+A set of tables has rows; a row gives every integer in a range, and one escape symbol for
+all others, a frequency of at least 1 out of 2**16. Tables are computed once, in floating
+point, when weights are exported, and are stored with them: a reader never recomputes one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import jax
+import numpy as np
+
+from jaxlic.entropy.factorized import Factorized
+from jaxlic.entropy.models import scale_table
+
+PRECISION = 16
+TOTAL = 1 << PRECISION
+_TAIL = 2.0**-15
+_MAX_HYPER_LATENT = 127
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tables:
+    """A set of rows.
+
+    Attributes:
+        frequencies: uint16, all rows end to end; a row holds its symbols, then the escape.
+            Rows sum to 2**16.
+        sizes: int32 `[rows]`, entries of each row, the escape included.
+        offsets: int32 `[rows]`, the integer that a row's first entry stands for.
+    """
+
+    frequencies: np.ndarray
+    sizes: np.ndarray
+    offsets: np.ndarray
+
+    def __post_init__(self) -> None:
+        ends = np.cumsum(self.sizes)
+        if len(self.sizes) != len(self.offsets) or np.any(self.sizes < 2):
+            raise ValueError("every row needs a symbol, an escape and an offset")
+        if ends[-1] != len(self.frequencies) or np.any(self.frequencies < 1):
+            raise ValueError("the rows do not fill the frequencies, or one of them is zero")
+        if np.any(np.add.reduceat(self.frequencies.astype(np.int64), ends - self.sizes) != TOTAL):
+            raise ValueError("a row does not sum to 2**16")
+
+    def row(self, i: int) -> np.ndarray:
+        """The frequencies of row i, the escape last."""
+        end = int(np.sum(self.sizes[: i + 1]))
+        return self.frequencies[end - int(self.sizes[i]) : end]
+
+
+def gaussian_tables() -> Tables:
+    """One row for each entry of `scale_table`: a zero-mean Gaussian over unit bins."""
+    rows = []
+    for scale in scale_table():
+        half = max(1, math.ceil(3.0 * scale))
+        while math.erfc((half + 0.5) / scale / math.sqrt(2)) > _TAIL:
+            half += 1
+        edges = (np.arange(-half, half + 2) - 0.5) / scale
+        cdf = np.array([0.5 * math.erfc(-edge / math.sqrt(2)) for edge in edges])
+        rows.append((np.diff(cdf), -half))
+    return _from_rows(rows)
+
+
+def factorized_tables(model: Factorized) -> Tables:
+    """One row a channel, trimmed to where the density is not negligible."""
+    grid = np.arange(-_MAX_HYPER_LATENT, _MAX_HYPER_LATENT + 1)
+    channels = model.matrices[0].shape[0]
+    points = np.broadcast_to(grid[:, None].astype(np.float32), (len(grid), channels))
+    pmf = 2.0 ** -np.asarray(jax.jit(lambda m, x: m.bits(x))(model, points), np.float64)
+    rows = []
+    for channel in range(channels):
+        kept = np.flatnonzero(pmf[:, channel] > _TAIL / 4)
+        low, high = (kept[0], kept[-1]) if len(kept) else (127, 127)
+        rows.append((pmf[low : high + 1, channel], int(grid[low])))
+    return _from_rows(rows)
+
+
+def _from_rows(rows: list[tuple[np.ndarray, int]]) -> Tables:
+    rounded = [_to_frequencies(pmf) for pmf, _ in rows]
+    return Tables(
+        np.concatenate(rounded).astype(np.uint16),
+        np.array([len(row) for row in rounded], np.int32),
+        np.array([offset for _, offset in rows], np.int32),
+    )
+
+
+def _to_frequencies(pmf: np.ndarray) -> np.ndarray:
+    """Integers of at least 1 that sum to 2**16, the escape appended."""
+    pmf = np.append(pmf, max(1 - pmf.sum(), 0))
+    share = pmf / pmf.sum() * (TOTAL - len(pmf))
+    frequencies = 1 + np.floor(share).astype(np.int64)
+    # The remainder goes to the largest fractions, ties to the lower symbol.
+    order = np.argsort(np.floor(share) - share, kind="stable")
+    frequencies[order[: TOTAL - frequencies.sum()]] += 1
+    return frequencies

@@ -1,0 +1,1 @@
+"""Loss terms: functions `(batch, reconstruction) -> (value, metrics)`."""

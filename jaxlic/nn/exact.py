@@ -1,0 +1,101 @@
+"""Convolutions that give the same integers on every machine.
+
+Between the bytes of a file and the tables of the entropy coder nothing may round: one
+index that differs spoils the image. These layers compute on integers held in float32.
+Sums of integers are exact in float32, in any order and layout and with or without fused
+multiply-add, while no partial sum exceeds 2**24. Magnitudes of at most 256 also survive
+bfloat16 and TF32 inputs. `bound` proves both for given weights. Integer convolutions are
+not used because XLA lacks them on GPU.
+
+Training keeps real-valued weights and rounds them in the forward pass, straight through
+(Ballé, Johnston & Minnen 2019, "Integer networks for data compression with latent-variable
+models", describes the approach; rescaling here is by powers of two).
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import lax
+
+from jaxlic.nn.conv import conv2d
+from jaxlic.ops.bounds import clip
+from jaxlic.ops.quantisation import round_ste
+
+LIMIT = 2**24
+MAX_MAGNITUDE = 256
+
+
+class ExactConv(nn.Module):
+    """A convolution from integers to integers, then rescaling, rounding and clipping.
+
+    A real value v is held as the integer v * 2**fraction. The output is
+    `clip(floor((W x + b) / 2**shift + 1/2), low, high)`, W and b integers,
+    `shift = in_fraction + weight_fraction - out_fraction`.
+
+    Attributes:
+        features: output channels.
+        kernel_size: edge of the kernel; stride is 1, padding with zeros.
+        in_fraction, in_max: fixed-point format of the input and its largest magnitude.
+        out_fraction, low, high: fixed-point format and range of the output, in integers.
+        weight_fraction: weights are multiples of `2**-weight_fraction`, below 1.
+        gain: variance scaling of the initial kernel.
+        bias_init: initial bias, in real units.
+        bias_rate: the bias is this multiple of its parameter, which under Adam multiplies
+            its learning rate.
+    """
+
+    features: int
+    kernel_size: int
+    in_fraction: int
+    in_max: int
+    out_fraction: int
+    low: int
+    high: int
+    weight_fraction: int = 8
+    gain: float = 2.0
+    bias_init: float = 0.0
+    bias_rate: float = 1.0
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps integer-valued float32 `[B, H, W, I]` to `[B, H, W, features]`."""
+        shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
+        kernel = self.param(
+            "kernel", nn.initializers.variance_scaling(self.gain, "fan_in", "normal"), shape
+        )
+        start = nn.initializers.constant(self.bias_init / self.bias_rate)
+        bias = self.param("bias", start, (self.features,))
+        x = clip(x, -self.in_max, self.in_max)
+        kernel, bias = self._integers(kernel, bias)
+        total = conv2d(x, kernel, precision=lax.Precision.HIGHEST) + bias
+        y = round_ste(total * 2.0**-self._shift)
+        return clip(y, self.low, self.high)
+
+    def bound(self) -> float:
+        """The largest magnitude any partial sum can reach, for the bound parameters.
+
+        Raises:
+            ValueError: if exactness cannot be promised, with the offending number.
+        """
+        params = self.variables["params"]
+        kernel, bias = self._integers(params["kernel"], params["bias"])
+        magnitude = max(float(jnp.max(jnp.abs(kernel))), self.in_max)
+        if not magnitude <= MAX_MAGNITUDE:
+            raise ValueError(f"{self.name}: a factor of {magnitude} exceeds {MAX_MAGNITUDE}")
+        total = jnp.sum(jnp.abs(kernel), axis=(0, 1, 2)) * self.in_max + jnp.abs(bias)
+        total = float(jnp.max(total)) + 2.0 ** (self._shift - 1)
+        if not total <= LIMIT:
+            raise ValueError(f"{self.name}: sums up to {total} exceed 2**24")
+        return total
+
+    @property
+    def _shift(self) -> int:
+        return self.in_fraction + self.weight_fraction - self.out_fraction
+
+    def _integers(self, kernel, bias):
+        largest = 2**self.weight_fraction - 1
+        kernel = round_ste(clip(kernel * 2.0**self.weight_fraction, -largest, largest))
+        bias = round_ste(bias * self.bias_rate * 2.0 ** (self.in_fraction + self.weight_fraction))
+        return kernel, bias

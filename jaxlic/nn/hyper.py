@@ -1,0 +1,122 @@
+"""Hyper-transforms: what is sent beside the latent so that the decoder knows its statistics.
+
+`HyperAnalysis` is ordinary floating point, for only the encoder runs it. `HyperSynthesis`
+lies on the path from the file's bytes to the coder's tables and is integer arithmetic
+throughout (`nn/exact.py`).
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jaxlic.entropy.models import LEVELS, IndexedGaussian
+from jaxlic.nn.conv import Conv
+from jaxlic.nn.exact import ExactConv
+from jaxlic.ops.bounds import clip
+from jaxlic.ops.geometry import depth_to_space
+
+MAX_HYPER_LATENT = 127
+MEAN_FRACTION = 4  # Means are multiples of 1/16 of a quantisation step.
+_INDEX_FRACTION = 3
+_ACTIVATION = 5  # Activations are multiples of 1/32 in [0, 8).
+_ACTIVATION_MAX = 255
+_MAX_MEAN = 2**14
+_QUALITY_LEVELS = 24
+
+
+def quality_level(quality: jax.Array, levels: int) -> jax.Array:
+    """Quality as an integer in [-levels / 2, levels / 2], exactly.
+
+    Args:
+        quality: in [1, 100]; only multiples of 0.01 are told apart.
+        levels: how many steps the range is divided into.
+
+    Returns:
+        Integer-valued float32, the shape of `quality`.
+    """
+    hundredths = jnp.round(quality * 100).astype(jnp.int32)
+    return ((hundredths - 5050) * levels // 9900).astype(jnp.float32)
+
+
+class HyperAnalysis(nn.Module):
+    """conv3-conv5/2-conv5/2 on the compressed latent, `features` wide, `latents` out.
+
+    Minnen et al. 2018 feed the latent itself; here `asinh` of it, because one model serves
+    step sizes that differ by two orders of magnitude.
+    """
+
+    features: int = 128
+    latents: int = 96
+
+    @nn.compact
+    def __call__(self, y: jax.Array) -> jax.Array:
+        """Maps `[B, H, W, C]` to `[B, H / 4, W / 4, latents]`."""
+        h = nn.leaky_relu(Conv(self.features, 3)(jnp.arcsinh(y)))
+        h = nn.leaky_relu(Conv(self.features, 5, stride=2)(h))
+        return Conv(self.latents, 5, stride=2)(h)
+
+
+class HyperSynthesis(nn.Module):
+    """Integers to integers: two 2x up-sampling convolutions and a 1x1 head.
+
+    Attributes:
+        features: channels at 1/2 and at the latent's resolution.
+        latents: channels of the latent whose means and scales are predicted.
+        index_span: by how many scale indices quality 100 exceeds quality 1 to begin with:
+            what the step size does to the scales.
+    """
+
+    features: tuple[int, int] = (128, 192)
+    latents: int = 320
+    index_span: int = 19
+
+    def setup(self) -> None:
+        activation = dict(out_fraction=_ACTIVATION, low=0, high=_ACTIVATION_MAX)
+        inner = dict(in_fraction=_ACTIVATION, in_max=_ACTIVATION_MAX)
+        self.up_0 = ExactConv(
+            4 * self.features[0], 3, in_fraction=0, in_max=MAX_HYPER_LATENT, **activation
+        )
+        self.up_1 = ExactConv(4 * self.features[1], 3, **inner, **activation)
+        self.mean = ExactConv(
+            self.latents,
+            1,
+            **inner,
+            out_fraction=MEAN_FRACTION,
+            low=-_MAX_MEAN,
+            high=_MAX_MEAN,
+            gain=0.1,
+        )
+        self.index = ExactConv(
+            self.latents,
+            1,
+            **inner,
+            out_fraction=_INDEX_FRACTION,
+            low=-LEVELS,
+            high=2 * LEVELS,
+            gain=0.1,
+            bias_init=1.5,
+            bias_rate=10.0,
+        )
+
+    def __call__(self, z_hat: jax.Array, quality: jax.Array) -> IndexedGaussian:
+        """Maps integers `[B, H, W, C]` and quality `[B]` to the model of a `[B, 4H, 4W]` y."""
+        quality = quality[:, None, None, None]
+        level = quality_level(quality, _QUALITY_LEVELS)
+        level = jnp.broadcast_to(level, (*z_hat.shape[:3], 1))
+        h = jnp.concatenate([z_hat, level], axis=-1)
+        h = depth_to_space(self.up_0(h), 2)
+        h = depth_to_space(self.up_1(h), 2)
+        index = self.index(h) + quality_level(quality, self.index_span)
+        mean = self.mean(h) * 2.0**-MEAN_FRACTION
+        return IndexedGaussian(mean, clip(index, 0, LEVELS - 1))
+
+    def bound(self) -> float:
+        """The largest partial sum any layer can reach.
+
+        Raises:
+            ValueError: if a layer may exceed what float32 adds exactly.
+        """
+        layers = (self.up_0, self.up_1, self.mean, self.index)
+        return max(layer.bound() for layer in layers)

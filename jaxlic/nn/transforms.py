@@ -1,0 +1,239 @@
+"""Analysis and synthesis transforms, each a pair that a codec is composed of.
+
+`ConvAnalysis` and `ConvSynthesis` are the published ones: four strided 5x5 convolutions
+with GDN between. `LappedAnalysis` and `LappedSynthesis` cost a tenth: they work at 1/8 and
+1/16 of the resolution only, start as an orthonormal lapped cosine transform of the three
+colours (so that the first training step already sees a codec) and learn residual blocks on
+top. A pair agrees on `stride`, the ratio of image to latent size.
+
+Every transform takes the image or the latent and a `quality` of shape `[B]`.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from jaxlic.core import MAX_QUALITY, MIN_QUALITY
+from jaxlic.nn.conv import Conv, ConvTranspose, conv2d
+from jaxlic.nn.gdn import GDN
+from jaxlic.ops.geometry import depth_to_space, space_to_depth
+
+
+class ConvAnalysis(nn.Module):
+    """conv-GDN-conv-GDN-conv-GDN-conv, 5x5, stride 2. Minnen et al. 2018, arXiv:1809.02736."""
+
+    features: int = 128
+    latents: int = 192
+    stride: int = 16
+
+    @nn.compact
+    def __call__(self, x: jax.Array, quality: jax.Array) -> jax.Array:
+        """Maps `[B, H, W, 3]` in [0, 1] to `[B, H / 16, W / 16, latents]`."""
+        for _ in range(3):
+            x = GDN()(Conv(self.features, 5, stride=2)(x))
+        return Conv(self.latents, 5, stride=2)(x)
+
+
+class ConvSynthesis(nn.Module):
+    """The mirror image of `ConvAnalysis`, with inverse GDN."""
+
+    features: int = 128
+    latents: int = 192
+    stride: int = 16
+
+    @nn.compact
+    def __call__(self, y_hat: jax.Array, quality: jax.Array) -> jax.Array:
+        """Maps `[B, H, W, latents]` to `[B, 16 H, 16 W, 3]`."""
+        x = y_hat
+        for _ in range(3):
+            x = GDN(inverse=True)(ConvTranspose(self.features)(x))
+        return ConvTranspose(3)(x)
+
+
+class LappedAnalysis(nn.Module):
+    """Lapped 8x8 transform, residual blocks, 2x2 merge to 1/16, residual blocks.
+
+    Attributes:
+        features: channels at 1/8 (of 192 coefficients the lowest in frequency, to start).
+        latents: channels at 1/16.
+        hidden: width of the residual blocks at 1/16.
+        blocks: residual blocks at 1/8 and at 1/16.
+    """
+
+    features: int = 128
+    latents: int = 320
+    hidden: int = 192
+    blocks: tuple[int, int] = (2, 2)
+    stride: int = 16
+
+    @nn.compact
+    def __call__(self, x: jax.Array, quality: jax.Array) -> jax.Array:
+        """Maps `[B, H, W, 3]` in [0, 1] to `[B, H / 16, W / 16, latents]`."""
+        kernel = self.param("lapped", lambda _: lapped_kernel(self.features))
+        merge = self.param("merge", lambda _: merge_kernel(self.features, self.latents))
+        x = jnp.pad(x - 0.5, ((0, 0), (4, 4), (4, 4), (0, 0)), mode="symmetric")
+        x = conv2d(space_to_depth(x, 8), kernel, padding=((0, 0), (0, 0)))
+        for _ in range(self.blocks[0]):
+            x = ResidualBlock(self.features)(x, quality)
+        x = conv2d(space_to_depth(x, 2), merge[None, None])
+        for _ in range(self.blocks[1]):
+            x = ResidualBlock(self.hidden)(x, quality)
+        return x
+
+
+class LappedSynthesis(nn.Module):
+    """The mirror image of `LappedAnalysis`; the same attributes."""
+
+    features: int = 128
+    latents: int = 320
+    hidden: int = 192
+    blocks: tuple[int, int] = (2, 2)
+    stride: int = 16
+
+    @nn.compact
+    def __call__(self, y_hat: jax.Array, quality: jax.Array) -> jax.Array:
+        """Maps `[B, H, W, latents]` to `[B, 16 H, 16 W, 3]`."""
+        kernel = self.param("lapped", lambda _: lapped_kernel(self.features))
+        split = self.param("merge", lambda _: merge_kernel(self.features, self.latents))
+        x = y_hat
+        for _ in range(self.blocks[1]):
+            x = ResidualBlock(self.hidden)(x, quality)
+        x = depth_to_space(conv2d(x, split.T[None, None]), 2)
+        for _ in range(self.blocks[0]):
+            x = ResidualBlock(self.features)(x, quality)
+        # The adjoint of the analysis: every block adds to its 2x2 neighbourhood.
+        adjoint = kernel[::-1, ::-1].swapaxes(2, 3)
+        x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+        x = depth_to_space(conv2d(x, adjoint, padding=((0, 0), (0, 0))), 8)
+        return x[:, 4:-4, 4:-4] + 0.5
+
+
+class ResidualBlock(nn.Module):
+    """`x + W2 (s(quality) * act(W1 * x))`: 3x3 then 1x1, starting as the identity."""
+
+    hidden: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, quality: jax.Array) -> jax.Array:
+        """Maps `[B, H, W, C]` to the same shape."""
+        h = nn.leaky_relu(Conv(self.hidden, 3)(x), 0.1)
+        h = h * QualityGain(self.hidden)(quality)
+        return x + Conv(x.shape[-1], 1, kernel_init=nn.initializers.zeros)(h)
+
+
+class QualityGain(nn.Module):
+    """A positive factor a channel, log-linear between anchors of quality.
+
+    Source: Cui et al. 2021, arXiv:2003.02012 (gain units, exponential interpolation).
+
+    Attributes:
+        channels: how many factors.
+        log_start, log_end: the logarithm of all factors at quality 1 and 100, initially.
+        anchors: evenly spaced knots between.
+    """
+
+    channels: int
+    log_start: float = 0.0
+    log_end: float = 0.0
+    anchors: int = 7
+
+    @nn.compact
+    def __call__(self, quality: jax.Array) -> jax.Array:
+        """Maps quality `[B]` in [1, 100] to factors `[B, 1, 1, channels]`."""
+        table = self.param(
+            "log_gain", nn.initializers.zeros, (self.anchors, self.channels)
+        )
+        t = (quality - MIN_QUALITY) / (MAX_QUALITY - MIN_QUALITY)
+        weights = jnp.maximum(
+            0, 1 - jnp.abs(t[:, None] * (self.anchors - 1) - jnp.arange(self.anchors))
+        )
+        base = self.log_start + (self.log_end - self.log_start) * t
+        return jnp.exp(base[:, None] + weights @ table)[:, None, None, :]
+
+
+def lapped_basis() -> np.ndarray:
+    """The orthonormal lapped transform of 8 coefficients a block, `[16, 8]`.
+
+    A DCT-II of blocks that were pre-filtered across their boundaries, after Tran, Liang &
+    Tu 2003, "Lapped transform via time-domain pre- and post-filtering" (the orthonormal
+    choice V = J C_II^T C_IV J). Constant signals excite the first coefficient only.
+    """
+    half = 4
+    i, eye = np.eye(half), np.eye(half)[::-1]
+    k, n = np.arange(half)[:, None], np.arange(half)[None]
+    c2 = np.cos(np.pi / half * k * (n + 0.5)) * np.sqrt(2 / half)
+    c2[0] /= np.sqrt(2)
+    c4 = np.cos(np.pi / half * (k + 0.5) * (n + 0.5)) * np.sqrt(2 / half)
+    butterfly = np.block([[i, eye], [eye, -i]])
+    v = np.block([[i, 0 * i], [0 * i, eye @ c2.T @ c4 @ eye]])
+    prefilter = butterfly @ v @ butterfly / 2
+    k, n = np.arange(8)[:, None], np.arange(8)[None]
+    dct = np.cos(np.pi / 8 * k * (n + 0.5)) / 2
+    dct[0] /= np.sqrt(2)
+    # A window of 16 samples holds two boundaries, at samples 4 and 12.
+    window = np.zeros((8, 16))
+    window[:4, :8] = prefilter[4:]
+    window[4:, 8:] = prefilter[:4]
+    return (dct @ window).T
+
+
+def lapped_kernel(features: int) -> jax.Array:
+    """`[2, 2, 192, features]`: the 2-D basis on three orthonormal opponent colours.
+
+    Half the features are luma, a quarter each blue and red difference, lowest first.
+
+    Raises:
+        ValueError: if `features` is not a multiple of 4 in [4, 192].
+    """
+    if features % 4 or not 4 <= features <= 192:
+        raise ValueError(f"features must be a multiple of 4 in [4, 192], got {features}")
+    basis = lapped_basis()
+    kernel = np.zeros((16, 16, 3, features))
+    for channel, (u, v, colour) in enumerate(_coefficients(features)):
+        plane = np.outer(basis[:, u], basis[:, v])
+        kernel[..., channel] = plane[..., None] * _COLOURS[colour]
+    kernel = kernel.reshape(2, 8, 2, 8, 3, features).transpose(0, 2, 1, 3, 4, 5)
+    return jnp.asarray(kernel.reshape(2, 2, 192, features), jnp.float32)
+
+
+def merge_kernel(features: int, latents: int) -> jax.Array:
+    """`[4 features, latents]`: 2x2 Haar across blocks, lowest frequencies kept.
+
+    Raises:
+        ValueError: if `latents` exceeds `4 * features`.
+    """
+    if latents > 4 * features:
+        raise ValueError(f"{latents} latents from {features} features: at most {4 * features}")
+    bands = []
+    for channel, (u, v, colour) in enumerate(_coefficients(features)):
+        for s, t in itertools.product(range(2), range(2)):
+            # A basis function of odd frequency changes sign from block to block.
+            fu, fv = 2 * u + (s ^ (u & 1)), 2 * v + (t ^ (v & 1))
+            bands.append((np.hypot(fu, fv) * (1 + bool(colour)), channel, s, t))
+    kernel = np.zeros((2, 2, features, latents))
+    for latent, (_, channel, s, t) in enumerate(sorted(bands)[:latents]):
+        for i, j in itertools.product(range(2), range(2)):
+            kernel[i, j, channel, latent] = 0.5 * (-1) ** (s * i + t * j)
+    return jnp.asarray(kernel.reshape(4 * features, latents), jnp.float32)
+
+
+_COLOURS = np.array([[1, 1, 1], [-1, -1, 2], [2, -1, -1]]) / np.sqrt([[3], [6], [6]])
+# Orthonormal: the red difference, made orthogonal to the blue one.
+_COLOURS[2] -= _COLOURS[1] * (_COLOURS[1] @ _COLOURS[2])
+_COLOURS[2] /= np.linalg.norm(_COLOURS[2])
+
+
+def _coefficients(features: int) -> list[tuple[int, int, int]]:
+    """(vertical frequency, horizontal frequency, colour) of each feature."""
+    order = sorted(itertools.product(range(8), range(8)), key=lambda f: (np.hypot(*f), f))
+    counts = (min(64, features // 2), (features - min(64, features // 2)) // 2)
+    return [
+        (u, v, colour)
+        for colour, count in enumerate((counts[0], counts[1], counts[1]))
+        for u, v in order[:count]
+    ]

@@ -1,0 +1,69 @@
+"""One training step: a pure function `(state, batch) -> (state, metrics)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxlic import prng
+from jaxlic.core import MAX_QUALITY, MIN_QUALITY, Batch, Metrics, Params
+from jaxlic.experiment import Experiment
+
+
+@flax.struct.dataclass
+class TrainState:
+    """Everything that changes. No keys: they are derived from the seed and the step."""
+
+    step: jax.Array
+    params: Params
+    opt_state: Any
+    ema: Params
+
+
+def init_state(e: Experiment, params: Params | None = None) -> TrainState:
+    """The state before the first step; `params` replaces fresh ones."""
+    if params is None:
+        example = jnp.zeros((1, e.codec.stride, e.codec.stride, 3))
+        params = e.codec.init(example, prng.stream(jax.random.key(e.seed), "init"))
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        opt_state=e.optimizer.init(params),
+        ema=jax.tree.map(jnp.copy, params),
+    )
+
+
+def draw_quality(key: jax.Array, batch: int) -> jax.Array:
+    """One quality an image, `[batch]`: uniform over [1, 100], stratified over the batch."""
+    strata = jnp.arange(batch) + jax.random.uniform(key, (batch,))
+    return MIN_QUALITY + (MAX_QUALITY - MIN_QUALITY) * strata / batch
+
+
+def make_step(e: Experiment) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
+    """The step of experiment `e`. The batch is uint8 images `[B, H, W, 3]` as `"image"`."""
+
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        key = prng.stream(jax.random.key(e.seed), "train", state.step)
+        image = batch["image"].astype(jnp.float32) / 255
+        quality = draw_quality(prng.stream(key, "quality"), image.shape[0])
+        batch = {**batch, "image": image, "quality": quality}
+
+        def loss(params: Params) -> tuple[jax.Array, Metrics]:
+            rec = e.codec.forward(params, image, quality, prng.stream(key, "forward"))
+            return e.loss(batch, rec)
+
+        gradients, metrics = jax.grad(loss, has_aux=True)(state.params)
+        updates, opt_state = e.optimizer.update(gradients, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        # The average starts short, so that early exports are not the initialisation.
+        decay = jnp.minimum(e.ema_decay, (1 + state.step) / (10 + state.step))
+        ema = jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, state.ema, params)
+        metrics["gradient_norm"] = optax.global_norm(gradients)
+        return TrainState(state.step + 1, params, opt_state, ema), metrics
+
+    return step
