@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import flax.struct
 import jax
+import numpy as np
 
 Params = Any
 Metrics = dict[str, jax.Array]
@@ -41,20 +42,25 @@ class Codec(NamedTuple):
         init: `(image [B, H, W, 3], key) -> params`.
         forward: `(params, image, quality [B], key) -> Reconstruction`; differentiable, what
             training sees. Height and width are multiples of `stride`.
-        compress: `(params, tables, image [B, H, W, 3], quality) -> list of Chunks`, one an
-            image: entropy-coded segments by latent name. Runs on the host.
-        decompress: `(params, tables, segments, (H, W), quality) -> image [1, H, W, 3]`.
-        tables: `(params) -> Tables`: the integer CDFs that both directions code with.
-        check: `(params) -> None`; raises ValueError if decoding would not be exact.
-        stride: what height and width of an image must divide by.
+        compress: `(params, tables, image, quality, range_coder) -> segments`: a uint8
+            image `[H, W, 3]` of any size to entropy-coded bytes, one item a tile. Runs on
+            the host.
+        latents: `(params, tables, segments, (H, W), quality, range_coder) -> y_hat`: what
+            the segments say, float32 `[H', W', C]`, the same to the bit on every machine.
+        decompress: as `latents`, but on to the uint8 image `[H, W, 3]`.
+        tables: `params -> tables`: the integer frequencies that both directions code with.
+            Computed once, when weights are exported.
+        check: `params -> bound`; raises ValueError if `latents` could not be exact.
+        stride: what height and width must divide by in `forward`.
     """
 
     init: Callable[..., Params]
     forward: Callable[..., Reconstruction]
-    compress: Callable[..., Any]
-    decompress: Callable[..., Any]
+    compress: Callable[..., list[bytes]]
+    latents: Callable[..., np.ndarray]
+    decompress: Callable[..., np.ndarray]
     tables: Callable[[Params], Any]
-    check: Callable[[Params], None]
+    check: Callable[[Params], float]
     stride: int
 
 

@@ -1,7 +1,7 @@
 """Mean-scale hyperprior: the base codec, and the file to read first.
 
-    x -> analysis -> y -> (code: z = hyper-analysis, mean and scale = hyper-synthesis(z_hat))
-      -> y_hat -> synthesis -> x_hat
+    x -> analysis -> y -> code -> y_hat -> synthesis -> x_hat
+    code: z = hyper-analysis(y), coded; mean, scale = hyper-synthesis(z_hat); y, coded
 
 Source: Minnen, Ballé & Toderici 2018, arXiv:1809.02736 (without the autoregressive context);
 the hyper-synthesis in integers after Ballé, Johnston & Minnen 2019; one model for all
@@ -17,9 +17,17 @@ from flax import linen as nn
 from jaxlic.core import MAX_QUALITY, MIN_QUALITY
 from jaxlic.entropy.coder import Coder
 from jaxlic.entropy.factorized import FactorizedPrior
+from jaxlic.entropy.tables import TableSets, factorized_tables, gaussian_tables
 from jaxlic.nn.hyper import MAX_HYPER_LATENT, HyperAnalysis, HyperSynthesis
-from jaxlic.nn.transforms import QualityGain
+from jaxlic.nn.transforms import (
+    ConvAnalysis,
+    ConvSynthesis,
+    LappedAnalysis,
+    LappedSynthesis,
+    QualityGain,
+)
 from jaxlic.ops.bounds import clip
+from jaxlic.ops.geometry import shrunk
 
 MIN_LMBDA, MAX_LMBDA = 0.0015, 0.15
 
@@ -50,8 +58,8 @@ class Hyperprior(nn.Module):
     """A transform codec whose latent is Gaussian given a hyper-latent.
 
     Attributes:
-        analysis_transform, synthesis_transform: `(array, quality) -> array`, a pair as in
-            `nn/transforms.py`.
+        analysis_transform, synthesis_transform: `(array, quality, size) -> array`, a pair
+            as in `nn/transforms.py`.
         latents: channels of the latent, as the transforms have them.
         hyper_features: width of the hyper-analysis.
         hyper_latents: channels of the hyper-latent.
@@ -70,29 +78,69 @@ class Hyperprior(nn.Module):
         end = float(-np.log(ideal_step(MAX_LMBDA)))
         self.gain = QualityGain(self.latents, start, end)
         self.inverse_gain = QualityGain(self.latents, -start, -end)
-        self.hyper_analysis = HyperAnalysis(self.hyper_features, self.hyper_latents)
-        self.hyper_synthesis = HyperSynthesis(self.synthesis_features, self.latents)
+        # Jitted for the coders that run outside jit; inside jit it makes no difference.
+        self.hyper_analysis = nn.jit(HyperAnalysis)(self.hyper_features, self.hyper_latents)
+        self.hyper_synthesis = nn.jit(HyperSynthesis)(self.synthesis_features, self.latents)
         self.prior = FactorizedPrior(self.hyper_latents)
 
     @property
+    def latent_stride(self) -> int:
+        """The ratio of image to latent."""
+        return self.analysis_transform.stride
+
+    @property
     def stride(self) -> int:
-        """Height and width of an image must divide by this: the latent's ratio times 4."""
-        return 4 * self.analysis_transform.stride
+        """Height and width of an image must divide by this: that of the hyper-latent."""
+        return 4 * self.latent_stride
 
-    def analysis(self, x: jax.Array, quality: jax.Array) -> jax.Array:
+    def analysis(
+        self, x: jax.Array, quality: jax.Array, size: jax.Array | None = None
+    ) -> jax.Array:
         """`[B, H, W, 3]` in [0, 1] to the latent, in quantisation steps of `quality`."""
-        return self.analysis_transform(x, quality) * self.gain(quality)
+        return self.analysis_transform(x, quality, size) * self.gain(quality)
 
-    def code(self, y: jax.Array, coder: Coder, quality: jax.Array) -> jax.Array:
+    def code(
+        self, y: jax.Array, coder: Coder, quality: jax.Array, size: jax.Array | None = None
+    ) -> jax.Array:
         """The only place where latents are coded. Returns what the decoder knows of `y`."""
-        z = clip(self.hyper_analysis(y), -MAX_HYPER_LATENT, MAX_HYPER_LATENT)
-        z_hat = coder("z", z, self.prior())
-        return coder("y", y, self.hyper_synthesis(z_hat, quality))
+        z = self.hyper_analysis(y, size)
+        z = clip(z, -MAX_HYPER_LATENT, MAX_HYPER_LATENT)
+        z_hat = coder("z", z, self.prior(), shrunk(size, 4))
+        return coder("y", y, self.hyper_synthesis(z_hat, quality, size), size)
 
-    def synthesis(self, y_hat: jax.Array, quality: jax.Array) -> jax.Array:
+    def synthesis(
+        self, y_hat: jax.Array, quality: jax.Array, size: jax.Array | None = None
+    ) -> jax.Array:
         """The decoded latent to `[B, H, W, 3]`, near [0, 1]."""
-        return self.synthesis_transform(y_hat * self.inverse_gain(quality), quality)
+        return self.synthesis_transform(y_hat * self.inverse_gain(quality), quality, size)
+
+    def tables(self) -> TableSets:
+        """The integer tables that the latents are coded with, from the parameters."""
+        return {
+            "factorized": factorized_tables(self.prior()),
+            "gaussian": gaussian_tables(),
+        }
 
     def bound(self) -> float:
         """Proves that the path from bytes to tables is exact; see `nn/exact.py`."""
         return self.hyper_synthesis.bound()
+
+
+def lapped(
+    *, features: int = 128, latents: int = 320, hidden: int = 192, blocks: tuple[int, int] = (2, 2)
+) -> Hyperprior:
+    """The cheap transforms: about 12 kMAC a pixel each way, made for CPUs."""
+    sizes = dict(features=features, latents=latents, hidden=hidden, blocks=tuple(blocks))
+    return Hyperprior(LappedAnalysis(**sizes), LappedSynthesis(**sizes), latents=latents)
+
+
+def convolutional(*, features: int = 128, latents: int = 192) -> Hyperprior:
+    """The published transforms: N=128, M=192, or 192 and 320 for high rates; for GPUs."""
+    return Hyperprior(
+        ConvAnalysis(features, latents),
+        ConvSynthesis(features, latents),
+        latents=latents,
+        hyper_features=features,
+        hyper_latents=features,
+        synthesis_features=(features, latents * 3 // 2),
+    )

@@ -18,15 +18,18 @@ import numpy as np
 
 from jaxlic import prng
 from jaxlic.entropy.models import EntropyModel
-from jaxlic.entropy.range_coder import RangeCoder
+from jaxlic.entropy.range_coder import MAX_SYMBOL, Decoder, Encoder
 from jaxlic.entropy.tables import Tables
+from jaxlic.ops.geometry import keep
 from jaxlic.ops.quantisation import Quantiser
 
 
 class Coder(Protocol):
     """Asked for each latent in coding order; returns what the decoder will know of it."""
 
-    def __call__(self, name: str, y: jax.Array, model: EntropyModel) -> jax.Array: ...
+    def __call__(
+        self, name: str, y: jax.Array, model: EntropyModel, size: jax.Array | None = None
+    ) -> jax.Array: ...
 
 
 class Estimator:
@@ -36,51 +39,59 @@ class Estimator:
         self._quantise, self._key = quantise, key
         self.bits: dict[str, jax.Array] = {}
 
-    def __call__(self, name: str, y: jax.Array, model: EntropyModel) -> jax.Array:
-        """`[B, ...]` to `[B, ...]`; `bits[name]` becomes `[B]`."""
+    def __call__(
+        self, name: str, y: jax.Array, model: EntropyModel, size: jax.Array | None = None
+    ) -> jax.Array:
+        """`[B, H, W, C]` to the same; `bits[name]` becomes `[B]`, counted inside `size`."""
         for_rate, y_hat = self._quantise(y, model.offset, prng.stream(self._key, name))
-        bits = jnp.sum(model.bits(for_rate), axis=tuple(range(1, y.ndim)))
+        bits = jnp.sum(keep(model.bits(for_rate), size), axis=(1, 2, 3))
         self.bits[name] = self.bits.get(name, 0.0) + bits
         return y_hat
 
 
 class Writer:
-    """Rounds and entropy-codes one image (`B` = 1); `segments[name]` holds the bytes."""
+    """Rounds and entropy-codes one image (`B` = 1) into `encoder`."""
 
-    def __init__(self, tables: Mapping[str, Tables], coder: RangeCoder):
-        self._tables, self._coder = tables, coder
-        self.segments: dict[str, bytes] = {}
+    def __init__(self, tables: Mapping[str, Tables], encoder: Encoder):
+        self._tables, self._encoder = tables, encoder
 
-    def __call__(self, name: str, y: jax.Array, model: EntropyModel) -> jax.Array:
-        """`[1, H, W, C]` to the quantised latent the decoder will have."""
-        y, offset = np.asarray(y), np.asarray(model.offset)
-        symbols = np.floor(y - offset + 0.5)
-        symbols = np.clip(symbols, -(2**20), 2**20).astype(np.int32)
-        indexes = _broadcast(model.indexes, y.shape)
-        self.segments[name] = self._coder.encode(symbols, indexes, self._tables[model.table])
-        return jnp.asarray(symbols.astype(np.float32) + offset)
+    def __call__(
+        self, name: str, y: jax.Array, model: EntropyModel, size: jax.Array | None = None
+    ) -> jax.Array:
+        """`[1, H, W, C]` to the quantised latent the decoder will have, zero beyond `size`."""
+        offset, indexes = _valid(model.offset, y.shape, size), _valid(model.indexes, y.shape, size)
+        symbols = np.floor(_valid(y, y.shape, size) - offset + np.float32(0.5))
+        symbols = np.clip(symbols, -MAX_SYMBOL, MAX_SYMBOL).astype(np.int32)
+        self._encoder.put(symbols, indexes.astype(np.int32), self._tables[model.table])
+        return _placed(symbols + offset, y.shape)
 
 
 class Reader:
     """Decodes one image (`B` = 1); of the latent it is given it uses the shape alone."""
 
-    def __init__(
-        self, tables: Mapping[str, Tables], coder: RangeCoder, segments: Mapping[str, bytes]
-    ):
-        self._tables, self._coder, self._segments = tables, coder, segments
+    def __init__(self, tables: Mapping[str, Tables], decoder: Decoder):
+        self._tables, self._decoder = tables, decoder
 
-    def __call__(self, name: str, y: jax.Array, model: EntropyModel) -> jax.Array:
-        """The latent that `Writer` returned for the same segment.
+    def __call__(
+        self, name: str, y: jax.Array, model: EntropyModel, size: jax.Array | None = None
+    ) -> jax.Array:
+        """The latent that `Writer` returned at the same place.
 
         Raises:
-            BitstreamError: if the segment does not decode.
+            BitstreamError: if the data does not decode.
         """
-        indexes = _broadcast(model.indexes, y.shape)
-        symbols = self._coder.decode(
-            self._segments[name], indexes, self._tables[model.table]
-        )
-        return jnp.asarray(symbols.astype(np.float32) + np.asarray(model.offset))
+        offset, indexes = _valid(model.offset, y.shape, size), _valid(model.indexes, y.shape, size)
+        symbols = self._decoder.get(indexes.astype(np.int32), self._tables[model.table])
+        return _placed(symbols + offset, y.shape)
 
 
-def _broadcast(indexes, shape):
-    return np.broadcast_to(np.asarray(indexes).astype(np.int32), shape)
+def _valid(a, shape, size):
+    """`a`, broadcast to `shape`, as float32 on the host, cut to its valid part."""
+    height, width = shape[1:3] if size is None else map(int, size)
+    return np.broadcast_to(np.asarray(a, np.float32), shape)[:, :height, :width]
+
+
+def _placed(a, shape):
+    out = np.zeros(shape, np.float32)
+    out[:, : a.shape[1], : a.shape[2]] = a
+    return jnp.asarray(out)

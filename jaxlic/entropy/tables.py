@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 
 import jax
 import numpy as np
@@ -50,6 +51,9 @@ class Tables:
         """The frequencies of row i, the escape last."""
         end = int(np.sum(self.sizes[: i + 1]))
         return self.frequencies[end - int(self.sizes[i]) : end]
+
+
+TableSets = Mapping[str, Tables]
 
 
 def gaussian_tables() -> Tables:

@@ -15,7 +15,7 @@ from jaxlic.entropy.models import LEVELS, IndexedGaussian
 from jaxlic.nn.conv import Conv
 from jaxlic.nn.exact import ExactConv
 from jaxlic.ops.bounds import clip
-from jaxlic.ops.geometry import depth_to_space
+from jaxlic.ops.geometry import depth_to_space, keep, shrunk
 
 MAX_HYPER_LATENT = 127
 MEAN_FRACTION = 4  # Means are multiples of 1/16 of a quantisation step.
@@ -51,11 +51,11 @@ class HyperAnalysis(nn.Module):
     latents: int = 96
 
     @nn.compact
-    def __call__(self, y: jax.Array) -> jax.Array:
-        """Maps `[B, H, W, C]` to `[B, H / 4, W / 4, latents]`."""
-        h = nn.leaky_relu(Conv(self.features, 3)(jnp.arcsinh(y)))
-        h = nn.leaky_relu(Conv(self.features, 5, stride=2)(h))
-        return Conv(self.latents, 5, stride=2)(h)
+    def __call__(self, y: jax.Array, size: jax.Array | None = None) -> jax.Array:
+        """Maps `[B, H, W, C]` to `[B, H / 4, W / 4, latents]`; `size` is of `y`."""
+        h = nn.leaky_relu(Conv(self.features, 3)(keep(jnp.arcsinh(y), size)))
+        h = nn.leaky_relu(Conv(self.features, 5, stride=2)(keep(h, size)))
+        return Conv(self.latents, 5, stride=2)(keep(h, shrunk(size, 2)))
 
 
 class HyperSynthesis(nn.Module):
@@ -100,14 +100,19 @@ class HyperSynthesis(nn.Module):
             bias_rate=10.0,
         )
 
-    def __call__(self, z_hat: jax.Array, quality: jax.Array) -> IndexedGaussian:
-        """Maps integers `[B, H, W, C]` and quality `[B]` to the model of a `[B, 4H, 4W]` y."""
+    def __call__(
+        self, z_hat: jax.Array, quality: jax.Array, size: jax.Array | None = None
+    ) -> IndexedGaussian:
+        """Maps integers `[B, H, W, C]` and quality `[B]` to the model of a `[B, 4H, 4W]` y.
+
+        `size` is the valid height and width of y.
+        """
         quality = quality[:, None, None, None]
         level = quality_level(quality, _QUALITY_LEVELS)
         level = jnp.broadcast_to(level, (*z_hat.shape[:3], 1))
         h = jnp.concatenate([z_hat, level], axis=-1)
-        h = depth_to_space(self.up_0(h), 2)
-        h = depth_to_space(self.up_1(h), 2)
+        h = depth_to_space(self.up_0(keep(h, shrunk(size, 4))), 2)
+        h = depth_to_space(self.up_1(keep(h, shrunk(size, 2))), 2)
         index = self.index(h) + quality_level(quality, self.index_span)
         mean = self.mean(h) * 2.0**-MEAN_FRACTION
         return IndexedGaussian(mean, clip(index, 0, LEVELS - 1))

@@ -6,7 +6,9 @@ with GDN between. `LappedAnalysis` and `LappedSynthesis` cost a tenth: they work
 colours (so that the first training step already sees a codec) and learn residual blocks on
 top. A pair agrees on `stride`, the ratio of image to latent size.
 
-Every transform takes the image or the latent and a `quality` of shape `[B]`.
+Every transform takes the image or the latent, a `quality` of shape `[B]` and a `size`: the
+height and width in pixels of the part of the image that is valid, the top left one, or None
+if all is. Inside, the result is that of the valid part alone.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from flax import linen as nn
 from jaxlic.core import MAX_QUALITY, MIN_QUALITY
 from jaxlic.nn.conv import Conv, ConvTranspose, conv2d
 from jaxlic.nn.gdn import GDN
-from jaxlic.ops.geometry import depth_to_space, space_to_depth
+from jaxlic.ops.geometry import depth_to_space, extend, keep, shrunk, space_to_depth
 
 
 class ConvAnalysis(nn.Module):
@@ -32,11 +34,14 @@ class ConvAnalysis(nn.Module):
     stride: int = 16
 
     @nn.compact
-    def __call__(self, x: jax.Array, quality: jax.Array) -> jax.Array:
+    def __call__(
+        self, x: jax.Array, quality: jax.Array, size: jax.Array | None = None
+    ) -> jax.Array:
         """Maps `[B, H, W, 3]` in [0, 1] to `[B, H / 16, W / 16, latents]`."""
-        for _ in range(3):
+        for level in range(3):
+            x = keep(x, shrunk(size, 2**level))
             x = GDN()(Conv(self.features, 5, stride=2)(x))
-        return Conv(self.latents, 5, stride=2)(x)
+        return Conv(self.latents, 5, stride=2)(keep(x, shrunk(size, 8)))
 
 
 class ConvSynthesis(nn.Module):
@@ -47,12 +52,15 @@ class ConvSynthesis(nn.Module):
     stride: int = 16
 
     @nn.compact
-    def __call__(self, y_hat: jax.Array, quality: jax.Array) -> jax.Array:
+    def __call__(
+        self, y_hat: jax.Array, quality: jax.Array, size: jax.Array | None = None
+    ) -> jax.Array:
         """Maps `[B, H, W, latents]` to `[B, 16 H, 16 W, 3]`."""
         x = y_hat
-        for _ in range(3):
+        for level in range(3):
+            x = keep(x, shrunk(size, 16 // 2**level))
             x = GDN(inverse=True)(ConvTranspose(self.features)(x))
-        return ConvTranspose(3)(x)
+        return ConvTranspose(3)(keep(x, shrunk(size, 2)))
 
 
 class LappedAnalysis(nn.Module):
@@ -72,17 +80,19 @@ class LappedAnalysis(nn.Module):
     stride: int = 16
 
     @nn.compact
-    def __call__(self, x: jax.Array, quality: jax.Array) -> jax.Array:
+    def __call__(
+        self, x: jax.Array, quality: jax.Array, size: jax.Array | None = None
+    ) -> jax.Array:
         """Maps `[B, H, W, 3]` in [0, 1] to `[B, H / 16, W / 16, latents]`."""
         kernel = self.param("lapped", lambda _: lapped_kernel(self.features))
         merge = self.param("merge", lambda _: merge_kernel(self.features, self.latents))
-        x = jnp.pad(x - 0.5, ((0, 0), (4, 4), (4, 4), (0, 0)), mode="symmetric")
+        x = extend(x - 0.5, 4, size, "symmetric")
         x = conv2d(space_to_depth(x, 8), kernel, padding=((0, 0), (0, 0)))
         for _ in range(self.blocks[0]):
-            x = ResidualBlock(self.features)(x, quality)
+            x = ResidualBlock(self.features)(x, quality, shrunk(size, 8))
         x = conv2d(space_to_depth(x, 2), merge[None, None])
         for _ in range(self.blocks[1]):
-            x = ResidualBlock(self.hidden)(x, quality)
+            x = ResidualBlock(self.hidden)(x, quality, shrunk(size, 16))
         return x
 
 
@@ -96,19 +106,21 @@ class LappedSynthesis(nn.Module):
     stride: int = 16
 
     @nn.compact
-    def __call__(self, y_hat: jax.Array, quality: jax.Array) -> jax.Array:
+    def __call__(
+        self, y_hat: jax.Array, quality: jax.Array, size: jax.Array | None = None
+    ) -> jax.Array:
         """Maps `[B, H, W, latents]` to `[B, 16 H, 16 W, 3]`."""
         kernel = self.param("lapped", lambda _: lapped_kernel(self.features))
         split = self.param("merge", lambda _: merge_kernel(self.features, self.latents))
         x = y_hat
         for _ in range(self.blocks[1]):
-            x = ResidualBlock(self.hidden)(x, quality)
+            x = ResidualBlock(self.hidden)(x, quality, shrunk(size, 16))
         x = depth_to_space(conv2d(x, split.T[None, None]), 2)
         for _ in range(self.blocks[0]):
-            x = ResidualBlock(self.features)(x, quality)
+            x = ResidualBlock(self.features)(x, quality, shrunk(size, 8))
         # The adjoint of the analysis: every block adds to its 2x2 neighbourhood.
         adjoint = kernel[::-1, ::-1].swapaxes(2, 3)
-        x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+        x = extend(x, 1, shrunk(size, 8), "edge")
         x = depth_to_space(conv2d(x, adjoint, padding=((0, 0), (0, 0))), 8)
         return x[:, 4:-4, 4:-4] + 0.5
 
@@ -119,9 +131,11 @@ class ResidualBlock(nn.Module):
     hidden: int
 
     @nn.compact
-    def __call__(self, x: jax.Array, quality: jax.Array) -> jax.Array:
-        """Maps `[B, H, W, C]` to the same shape."""
-        h = nn.leaky_relu(Conv(self.hidden, 3)(x), 0.1)
+    def __call__(
+        self, x: jax.Array, quality: jax.Array, size: jax.Array | None = None
+    ) -> jax.Array:
+        """Maps `[B, H, W, C]` to the same shape; here `size` is in samples of `x`."""
+        h = nn.leaky_relu(Conv(self.hidden, 3)(keep(x, size)), 0.1)
         h = h * QualityGain(self.hidden)(quality)
         return x + Conv(x.shape[-1], 1, kernel_init=nn.initializers.zeros)(h)
 

@@ -54,3 +54,48 @@ def pad_to_multiple(x: jax.Array, multiple: int) -> jax.Array:
     _, h, w, _ = x.shape
     pads = ((0, 0), (0, -h % multiple), (0, -w % multiple), (0, 0))
     return jnp.pad(x, pads, mode="edge")
+
+
+def keep(x: jax.Array, size: jax.Array | None) -> jax.Array:
+    """Zeroes what lies outside the top left `size` samples.
+
+    A convolution that pads with zeros then gives, inside, what it would give for an array
+    of just that size: so one compiled program serves images of many sizes.
+
+    Args:
+        x: `[B, H, W, C]`.
+        size: integer `[2]`, height and width, may be traced; None keeps all.
+    """
+    if size is None:
+        return x
+    rows = jnp.arange(x.shape[1])[:, None, None] < size[0]
+    columns = jnp.arange(x.shape[2])[None, :, None] < size[1]
+    return jnp.where(rows & columns, x, 0)
+
+
+def shrunk(size: jax.Array | None, factor: int) -> jax.Array | None:
+    """`size` at 1 / `factor` of the resolution; None stays None."""
+    return None if size is None else size // factor
+
+
+def extend(x: jax.Array, margin: int, size: jax.Array | None, mode: str) -> jax.Array:
+    """Adds `margin` samples on every side of the top left `size` samples.
+
+    Args:
+        x: `[B, H, W, C]`.
+        margin: in samples.
+        size: integer `[2]`, height and width of what is valid, may be traced; None for all.
+        mode: "symmetric" (mirrored, the border repeated) or "edge".
+
+    Returns:
+        `[B, H + 2 margin, W + 2 margin, C]`; beyond the margin its content is arbitrary.
+    """
+    if size is None:
+        return jnp.pad(x, ((0, 0), (margin, margin), (margin, margin), (0, 0)), mode=mode)
+    for axis in (1, 2):
+        i = jnp.arange(-margin, x.shape[axis] + margin)
+        last = size[axis - 1] - 1
+        if mode == "symmetric":
+            i = jnp.where(i < 0, -1 - i, jnp.where(i > last, 2 * last + 1 - i, i))
+        x = jnp.take(x, jnp.clip(i, 0, last), axis=axis, mode="clip")
+    return x
