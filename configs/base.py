@@ -1,15 +1,16 @@
 """The shipped codec `base`: mean-scale hyperprior on cheap lapped transforms, all rates.
 
-    python -m train configs/base.py --workdir runs/base --data FOLDER
+python -m train configs/base.py --workdir runs/base --data FOLDER
+python -m train.export runs/base jaxlic/weights/base --number 1
 """
 
 import optax
 
-from jaxlic.codecs.hyperprior import Hyperprior, lmbda
+from jaxlic.checkpoint import Spec, build
+from jaxlic.codecs.hyperprior import lmbda
 from jaxlic.codecs.transform import transform_codec
 from jaxlic.experiment import Experiment
 from jaxlic.losses.rate_distortion import rate_distortion
-from jaxlic.nn.transforms import LappedAnalysis, LappedSynthesis
 
 
 def experiment(
@@ -26,9 +27,8 @@ def experiment(
     balance: float = 0.3,
     seed: int = 0,
 ) -> Experiment:
-    """Adam; the rate is constant, then falls linearly to zero over the last `decay`."""
-    sizes = dict(features=features, latents=latents, hidden=hidden)
-    model = Hyperprior(LappedAnalysis(**sizes), LappedSynthesis(**sizes), latents=latents)
+    """Adam; the rate is constant, then falls linearly to 1 % over the last `decay`."""
+    spec = Spec("hyperprior.lapped", dict(features=features, latents=latents, hidden=hidden))
     falling = int(decay * steps)
     schedule = optax.join_schedules(
         [
@@ -40,7 +40,8 @@ def experiment(
     )
     return Experiment(
         name="base",
-        codec=transform_codec(model),
+        spec=spec,
+        codec=transform_codec(build(spec)),
         loss=rate_distortion(lmbda, balance=balance),
         optimizer=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule)),
         crop=crop,

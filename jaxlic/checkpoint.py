@@ -1,3 +1,231 @@
-"""Parameters on disk."""
+"""Models on disk: `model.json`, `weights.safetensors` and `card.md` in one folder.
+
+Shipped models live in `jaxlic/weights/<id>/`; a path to a folder of the same layout works
+wherever an id does. The parameters are stored as float16 (float32 where the integer layers
+need it) or int8 with a scale a channel, the integer tables beside them. No code is run in
+loading.
+"""
+
 from __future__ import annotations
-def load_params(x): raise SystemExit
+
+import functools
+import hashlib
+import json
+import pathlib
+import re
+from typing import Any, NamedTuple
+
+import flax.traverse_util
+import jax
+import numpy as np
+from safetensors.numpy import load, save
+
+from jaxlic.codecs import hyperprior
+from jaxlic.codecs.transform import TransformModel, transform_codec
+from jaxlic.core import Codec, Params
+from jaxlic.entropy.tables import Tables, TableSets
+
+SHIPPED = pathlib.Path(__file__).parent / "weights"
+BUILDERS = {
+    "hyperprior.lapped": hyperprior.lapped,
+    "hyperprior.convolutional": hyperprior.convolutional,
+}
+_TABLES = "tables"
+_SCALE = ":scale"
+_INT8 = re.compile(r"(ResidualBlock_\d+/Conv_\d+|hyper_analysis/Conv_\d+)/kernel$")
+
+
+class ModelError(ValueError):
+    """A model that cannot be loaded; the message says why in one line."""
+
+
+class Spec(NamedTuple):
+    """An architecture as data: a name among `BUILDERS` and the builder's keywords."""
+
+    builder: str
+    settings: dict[str, Any]
+
+
+class Model(NamedTuple):
+    """A model with its weights.
+
+    Attributes:
+        id: its name.
+        number: what a file calls it; 0 if it is not shipped.
+        fingerprint: 4 bytes of SHA-256 over the id, the parameters and the tables.
+        spec, card: how it was built, and what `model.json` says of it.
+        codec: the pure functions.
+        params: what they take.
+        tables: the integer tables stored with the weights.
+    """
+
+    id: str
+    number: int
+    fingerprint: bytes
+    spec: Spec
+    card: dict[str, Any]
+    codec: Codec
+    params: Params
+    tables: TableSets
+
+
+def build(spec: Spec) -> TransformModel:
+    """The linen module of a spec.
+
+    Raises:
+        ModelError: if there is no such builder or it rejects the settings.
+    """
+    if spec.builder not in BUILDERS:
+        raise ModelError(f"no architecture is called {spec.builder!r}")
+    try:
+        return BUILDERS[spec.builder](**spec.settings)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{spec.builder}: {error}") from error
+
+
+def shipped() -> list[str]:
+    """The ids of the shipped models, in order of their numbers."""
+    cards = [json.loads(p.read_text()) for p in SHIPPED.glob("*/model.json")]
+    return [card["id"] for card in sorted(cards, key=lambda card: card["number"])]
+
+
+def folder(name: str | pathlib.Path) -> pathlib.Path:
+    """The folder of a model, given its id or its path.
+
+    Raises:
+        ModelError: if there is none.
+    """
+    for candidate in (SHIPPED / str(name), pathlib.Path(name)):
+        if (candidate / "model.json").is_file():
+            return candidate
+    raise ModelError(f"no model called {str(name)!r}; shipped are {', '.join(shipped())}")
+
+
+def card(name: str | pathlib.Path) -> dict[str, Any]:
+    """What `model.json` says; reads no weights. Raises ModelError."""
+    try:
+        return json.loads((folder(name) / "model.json").read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        raise ModelError(f"{name}: model.json cannot be read ({error})") from error
+
+
+def load_model(name: str | pathlib.Path) -> Model:
+    """Loads a model and proves that its decoding is exact.
+
+    Raises:
+        ModelError: if it is missing, damaged, or its integer layers could overflow.
+    """
+    return _load_model(folder(name).resolve())
+
+
+@functools.lru_cache(maxsize=8)
+def _load_model(path: pathlib.Path) -> Model:
+    description = card(path)
+    spec = Spec(description["builder"], description["settings"])
+    try:
+        data = (path / "weights.safetensors").read_bytes()
+        arrays = load(data)
+        tables = _take_tables(arrays)
+        params = flax.traverse_util.unflatten_dict(_dequantise(arrays), sep="/")
+    except Exception as error:  # safetensors has no public exception hierarchy.
+        raise ModelError(f"{path.name}: the weights cannot be read ({error})") from error
+    codec = transform_codec(build(spec))
+    try:
+        codec.check(params)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path.name}: {error}") from error
+    digest = hashlib.sha256(description["id"].encode() + b"\0" + data).digest()[:4]
+    return Model(
+        description["id"],
+        description["number"],
+        digest,
+        spec,
+        description,
+        codec,
+        jax.device_put(params),
+        tables,
+    )
+
+
+def load_params(name: str | pathlib.Path) -> Params:
+    """The parameters of a stored model, to start training from. Raises ModelError."""
+    return load_model(name).params
+
+
+def save_model(
+    path: pathlib.Path, params: Params, spec: Spec, description: dict[str, Any]
+) -> None:
+    """Writes a model folder.
+
+    Args:
+        path: the folder, made if missing.
+        params: float32 parameters.
+        spec: how the model is built.
+        description: goes into `model.json`; must hold `id` and `number`.
+
+    Raises:
+        ModelError: if decoding with these parameters would not be exact.
+    """
+    codec = transform_codec(build(spec))
+    params = jax.device_get(params)
+    stored = _quantise(flax.traverse_util.flatten_dict(params, sep="/"))
+    params = flax.traverse_util.unflatten_dict(_dequantise(dict(stored)), sep="/")
+    try:
+        bound = codec.check(params)
+    except ValueError as error:
+        raise ModelError(str(error)) from error
+    for name, tables in codec.tables(params).items():
+        stored[f"{_TABLES}/{name}/frequencies"] = tables.frequencies
+        stored[f"{_TABLES}/{name}/sizes"] = tables.sizes
+        stored[f"{_TABLES}/{name}/offsets"] = tables.offsets
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "weights.safetensors").write_bytes(save(stored))
+    description = {
+        **description,
+        "builder": spec.builder,
+        "settings": spec.settings,
+        "parameters": int(sum(np.size(a) for a in jax.tree.leaves(params))),
+        "largest_sum": int(bound),
+    }
+    text = json.dumps(description, indent=2, sort_keys=True) + "\n"
+    (path / "model.json").write_text(text)
+
+
+def _quantise(params: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Large kernels of the residual blocks and the hyper-analysis as int8, the rest float16.
+
+    Biases stay float32: the integer layers keep more than 11 bits in them.
+    """
+    stored = {}
+    for name, a in params.items():
+        a = np.asarray(a, np.float32)
+        if _INT8.search(name):
+            scale = np.maximum(np.abs(a).max(axis=(0, 1, 2)), 1e-12) / 127
+            stored[name] = np.round(a / scale).astype(np.int8)
+            stored[name + _SCALE] = scale.astype(np.float32)
+        else:
+            stored[name] = a.astype(np.float16 if a.ndim >= 2 else np.float32)
+    return stored
+
+
+def _dequantise(stored: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    params = {}
+    for name, a in stored.items():
+        if not name.endswith(_SCALE):
+            scale = stored.get(name + _SCALE, np.float32(1))
+            params[name] = a.astype(np.float32) * scale
+    return params
+
+
+def _take_tables(arrays: dict[str, np.ndarray]) -> TableSets:
+    """Removes the tables from `arrays` and returns them."""
+    names = {key.split("/")[1] for key in arrays if key.startswith(_TABLES + "/")}
+    return {
+        name: Tables(
+            *(
+                arrays.pop(f"{_TABLES}/{name}/{part}")
+                for part in ("frequencies", "sizes", "offsets")
+            )
+        )
+        for name in sorted(names)
+    }

@@ -8,12 +8,12 @@ import pathlib
 import runpy
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import jax
 import optax
 
+from jaxlic.checkpoint import Spec
 from jaxlic.core import Codec, Loss
 
 
@@ -23,7 +23,8 @@ class Experiment:
 
     Attributes:
         name: the id that exported weights will carry.
-        codec: what is trained.
+        spec: the architecture, as it will be written beside exported weights.
+        codec: what is trained; usually `transform_codec(build(spec))`.
         loss: a term, as in `jaxlic.losses`.
         optimizer: any optax transformation.
         crop, batch: edge of the square training crops in pixels, and how many a step.
@@ -40,6 +41,7 @@ class Experiment:
     """
 
     name: str
+    spec: Spec
     codec: Codec
     loss: Loss
     optimizer: optax.GradientTransformation
@@ -54,7 +56,6 @@ class Experiment:
     held_out: int = 16
     eval_qualities: Sequence[float] = (20.0, 50.0, 80.0)
     init_from: str | None = None
-    lmbda: Callable[[jax.Array], jax.Array] | None = None
 
 
 class ConfigError(ValueError):

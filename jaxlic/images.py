@@ -135,6 +135,47 @@ def write_bytes(path: str | pathlib.Path, data: bytes) -> None:
         raise ImageError(f"{path}: {error.strerror or error}") from error
 
 
+def encode(rgb: np.ndarray, codec: str, quality: int) -> bytes:
+    """A standard codec at its slowest common setting, as evaluation compares with.
+
+    Args:
+        rgb: uint8 `[H, W, 3]`.
+        codec: "jpeg" (4:2:0, optimised Huffman tables), "webp" (method 6), "avif" (Pillow's
+            default speed) or "jxl" (libjxl, effort 7; needs imagecodecs).
+        quality: in the codec's own scale, 0 to 100.
+
+    Raises:
+        ImageError: if the codec is not one of these or is not built in.
+    """
+    from PIL import Image
+
+    if codec == "jxl":
+        return _imagecodecs().jpegxl_encode(rgb, level=quality, effort=7)
+    options = {
+        "jpeg": {"optimize": True, "subsampling": "4:2:0"},
+        "webp": {"method": 6},
+        "avif": {},
+    }
+    if codec not in options:
+        raise ImageError(f"codecs are jpeg, webp, avif and jxl, got {codec!r}")
+    out = io.BytesIO()
+    try:
+        Image.fromarray(rgb).save(out, codec.upper(), quality=quality, **options[codec])
+    except (KeyError, OSError) as error:
+        raise ImageError(f"this Pillow cannot write {codec}") from error
+    return out.getvalue()
+
+
+def decode(data: bytes, codec: str) -> np.ndarray:
+    """The pixels of what `encode` wrote, uint8 `[H, W, 3]`."""
+    from PIL import Image
+
+    if codec == "jxl":
+        return _imagecodecs().jpegxl_decode(data)
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
 def encode_grey(plane: np.ndarray) -> bytes:
     """A uint8 `[H, W]` plane as lossless PNG bytes."""
     from PIL import Image
@@ -166,12 +207,11 @@ def decode_grey(data: bytes, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _read_jxl(path: pathlib.Path) -> np.ndarray:
+    codecs = _imagecodecs()
     try:
-        import imagecodecs
-    except ImportError as error:
-        raise ImageError(f"{path}: reading JPEG XL needs `pip install imagecodecs`") from error
-    try:
-        pixels = imagecodecs.jpegxl_decode(path.read_bytes())
+        pixels = codecs.jpegxl_decode(path.read_bytes())
+    except FileNotFoundError as error:
+        raise ImageError(f"{path}: no such file") from error
     except Exception as error:
         raise ImageError(f"{path}: damaged image ({error})") from error
     if pixels.dtype == np.uint16:
@@ -179,6 +219,14 @@ def _read_jxl(path: pathlib.Path) -> np.ndarray:
     if pixels.ndim == 2:
         pixels = pixels[..., None]
     return np.ascontiguousarray(np.broadcast_to(pixels[..., :3], (*pixels.shape[:2], 3)))
+
+
+def _imagecodecs():
+    try:
+        import imagecodecs
+    except ImportError as error:
+        raise ImageError("JPEG XL needs `pip install imagecodecs`") from error
+    return imagecodecs
 
 
 def _notes(image) -> tuple[str, ...]:

@@ -29,9 +29,15 @@ def main(argv: list[str] | None = None) -> int:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("config", type=pathlib.Path, help="a Python file, such as configs/base.py")
-    parser.add_argument("--workdir", type=pathlib.Path, required=True, help="where the run lives")
-    parser.add_argument("--data", type=pathlib.Path, required=True, help="a folder of photographs")
+    parser.add_argument(
+        "config", type=pathlib.Path, help="a Python file, such as configs/base.py"
+    )
+    parser.add_argument(
+        "--workdir", type=pathlib.Path, required=True, help="where the run lives"
+    )
+    parser.add_argument(
+        "--data", type=pathlib.Path, required=True, help="a folder of photographs"
+    )
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings of the config"
     )
@@ -39,7 +45,9 @@ def main(argv: list[str] | None = None) -> int:
         "--max-minutes", type=float, default=float("inf"), help="stop, saved, after this long"
     )
     parser.add_argument("--workers", type=int, default=2, help="threads that prepare batches")
-    parser.add_argument("--tensorboard", action="store_true", help="write TensorBoard events too")
+    parser.add_argument(
+        "--tensorboard", action="store_true", help="write TensorBoard events too"
+    )
     args = parser.parse_args(argv)
 
     from jaxlic.data import DataError, pack
@@ -82,8 +90,14 @@ def _claim(workdir: pathlib.Path, config: pathlib.Path, settings: dict[str, str]
 
 def _train(e, args, pack) -> None:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn, track
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        track,
+    )
 
     console = Console(stderr=True)
     packed = pack(

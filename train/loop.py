@@ -57,7 +57,9 @@ def run(
         ValueError: if the batch does not divide by the number of devices.
     """
     if e.batch % jax.device_count():
-        raise ValueError(f"a batch of {e.batch} cannot be split on {jax.device_count()} devices")
+        raise ValueError(
+            f"a batch of {e.batch} cannot be split on {jax.device_count()} devices"
+        )
     training, held_out = packed.split(e.held_out)
     data = crops(
         packed,
@@ -77,7 +79,9 @@ def run(
     began = saved = time.monotonic()
 
     options = ocp.CheckpointManagerOptions(max_to_keep=2)
-    with ocp.CheckpointManager((workdir / "checkpoints").absolute(), options=options) as manager:
+    with ocp.CheckpointManager(
+        (workdir / "checkpoints").absolute(), options=options
+    ) as manager:
         state = init(start)
         if (latest := manager.latest_step()) is not None:
             restored = manager.restore(
@@ -100,9 +104,7 @@ def run(
                 manager.save(step, args=args, force=True)
                 log("checkpoint", step, {})
 
-        batches = iter(
-            data[step:].to_iter_dataset(grain.ReadOptions(num_threads=workers))
-        )
+        batches = iter(data[step:].to_iter_dataset(grain.ReadOptions(num_threads=workers)))
         history: list[Mapping[str, jax.Array]] = []
         while step < e.steps:
             batch = jax.tree.map(
@@ -113,8 +115,7 @@ def run(
             step += 1
             if step % e.log_every == 0 or step == e.steps:
                 means = {
-                    name: float(np.mean([float(m[name]) for m in history]))
-                    for name in metrics
+                    name: float(np.mean([float(m[name]) for m in history])) for name in metrics
                 }
                 history.clear()
                 log("train", step, means)

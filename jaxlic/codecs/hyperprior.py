@@ -127,7 +127,11 @@ class Hyperprior(nn.Module):
 
 
 def lapped(
-    *, features: int = 128, latents: int = 320, hidden: int = 192, blocks: tuple[int, int] = (2, 2)
+    *,
+    features: int = 128,
+    latents: int = 320,
+    hidden: int = 192,
+    blocks: tuple[int, int] = (2, 2),
 ) -> Hyperprior:
     """The cheap transforms: about 12 kMAC a pixel each way, made for CPUs."""
     sizes = dict(features=features, latents=latents, hidden=hidden, blocks=tuple(blocks))

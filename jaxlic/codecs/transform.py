@@ -79,7 +79,9 @@ def padded(height: int, width: int, stride: int) -> tuple[int, int]:
     return -(-height // stride) * stride, -(-width // stride) * stride
 
 
-def transform_codec(model: TransformModel, *, quantise: Quantiser = quantisation.mixed) -> Codec:
+def transform_codec(
+    model: TransformModel, *, quantise: Quantiser = quantisation.split
+) -> Codec:
     """The codec of `model`; `quantise` is what rounding becomes in training."""
     ratio = model.latent_stride
 

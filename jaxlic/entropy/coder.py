@@ -15,6 +15,7 @@ from typing import Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.lax import stop_gradient
 
 from jaxlic import prng
 from jaxlic.entropy.models import EntropyModel
@@ -43,10 +44,16 @@ class Estimator:
         self, name: str, y: jax.Array, model: EntropyModel, size: jax.Array | None = None
     ) -> jax.Array:
         """`[B, H, W, C]` to the same; `bits[name]` becomes `[B]`, counted inside `size`."""
-        for_rate, y_hat = self._quantise(y, model.offset, prng.stream(self._key, name))
-        bits = jnp.sum(keep(model.bits(for_rate), size), axis=(1, 2, 3))
+        q = self._quantise(y, model.offset, prng.stream(self._key, name))
+        if q.coded is q.relaxed:
+            bits = model.bits(q.coded)
+        else:
+            place, shape = model.place(), model.shape()
+            slope = place.bits(q.relaxed)
+            bits = shape.bits(stop_gradient(q.coded)) + slope - stop_gradient(slope)
+        bits = jnp.sum(keep(bits, size), axis=(1, 2, 3))
         self.bits[name] = self.bits.get(name, 0.0) + bits
-        return y_hat
+        return q.y_hat
 
 
 class Writer:
@@ -59,7 +66,10 @@ class Writer:
         self, name: str, y: jax.Array, model: EntropyModel, size: jax.Array | None = None
     ) -> jax.Array:
         """`[1, H, W, C]` to the quantised latent the decoder will have, zero beyond `size`."""
-        offset, indexes = _valid(model.offset, y.shape, size), _valid(model.indexes, y.shape, size)
+        offset, indexes = (
+            _valid(model.offset, y.shape, size),
+            _valid(model.indexes, y.shape, size),
+        )
         symbols = np.floor(_valid(y, y.shape, size) - offset + np.float32(0.5))
         symbols = np.clip(symbols, -MAX_SYMBOL, MAX_SYMBOL).astype(np.int32)
         self._encoder.put(symbols, indexes.astype(np.int32), self._tables[model.table])
@@ -80,7 +90,10 @@ class Reader:
         Raises:
             BitstreamError: if the data does not decode.
         """
-        offset, indexes = _valid(model.offset, y.shape, size), _valid(model.indexes, y.shape, size)
+        offset, indexes = (
+            _valid(model.offset, y.shape, size),
+            _valid(model.indexes, y.shape, size),
+        )
         symbols = self._decoder.get(indexes.astype(np.int32), self._tables[model.table])
         return _placed(symbols + offset, y.shape)
 

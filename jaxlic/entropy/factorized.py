@@ -5,6 +5,8 @@ Source: Ballé et al. 2018, arXiv:1802.01436, appendix 6.1 (filters 3-3-3, initi
 
 from __future__ import annotations
 
+import itertools
+
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -51,6 +53,14 @@ class Factorized:
         p = jnp.abs(jax.nn.sigmoid(sign * upper) - jax.nn.sigmoid(sign * lower))
         return -jnp.log2(lower_bound(p, LIKELIHOOD_FLOOR))
 
+    def place(self) -> Factorized:
+        """No gradients: the offset is fixed."""
+        return jax.lax.stop_gradient(self)
+
+    def shape(self) -> Factorized:
+        """Gradients reach all parameters."""
+        return self
+
 
 class FactorizedPrior(nn.Module):
     """Holds the parameters of a `Factorized` model over `channels` channels."""
@@ -65,7 +75,7 @@ class FactorizedPrior(nn.Module):
         widths = (1, *self.filters, 1)
         scale = self.init_scale ** (1 / (len(self.filters) + 1))
         matrices, biases, factors = [], [], []
-        for i, (fan_in, fan_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        for i, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):
             start = float(np.log(np.expm1(1 / scale / fan_out)))
             matrices.append(
                 self.param(
@@ -83,8 +93,6 @@ class FactorizedPrior(nn.Module):
             )
             if i < len(self.filters):
                 factors.append(
-                    self.param(
-                        f"factor_{i}", nn.initializers.zeros, (self.channels, fan_out)
-                    )
+                    self.param(f"factor_{i}", nn.initializers.zeros, (self.channels, fan_out))
                 )
         return Factorized(tuple(matrices), tuple(biases), tuple(factors))

@@ -39,6 +39,14 @@ class EntropyModel(Protocol):
         """`-log2` of the probability of the unit bin around `y`, elementwise."""
         ...
 
+    def place(self) -> EntropyModel:
+        """The same values; gradients reach the offset only."""
+        ...
+
+    def shape(self) -> EntropyModel:
+        """The same values; gradients reach everything but the offset."""
+        ...
+
 
 def scale_table() -> np.ndarray:
     """The 64 standard deviations, log-spaced from 0.11 to 256 quantisation steps.
@@ -70,3 +78,11 @@ class IndexedGaussian:
         upper = 0.5 * jax.scipy.special.erfc((v - 0.5) / (scale * np.sqrt(2)))
         lower = 0.5 * jax.scipy.special.erfc((v + 0.5) / (scale * np.sqrt(2)))
         return -jnp.log2(lower_bound(upper - lower, LIKELIHOOD_FLOOR))
+
+    def place(self) -> IndexedGaussian:
+        """Gradients reach the mean only."""
+        return self.replace(indexes=jax.lax.stop_gradient(self.indexes))
+
+    def shape(self) -> IndexedGaussian:
+        """Gradients reach the scale only."""
+        return self.replace(offset=jax.lax.stop_gradient(self.offset))

@@ -44,7 +44,9 @@ class Tables:
             raise ValueError("every row needs a symbol, an escape and an offset")
         if ends[-1] != len(self.frequencies) or np.any(self.frequencies < 1):
             raise ValueError("the rows do not fill the frequencies, or one of them is zero")
-        if np.any(np.add.reduceat(self.frequencies.astype(np.int64), ends - self.sizes) != TOTAL):
+        if np.any(
+            np.add.reduceat(self.frequencies.astype(np.int64), ends - self.sizes) != TOTAL
+        ):
             raise ValueError("a row does not sum to 2**16")
 
     def row(self, i: int) -> np.ndarray:

@@ -30,9 +30,7 @@ def squared_error(batch: Batch, rec: Reconstruction) -> jax.Array:
     return 255.0**2 * jnp.mean(error, axis=(1, 2, 3))
 
 
-def rate_distortion(
-    lmbda: Callable[[jax.Array], jax.Array], *, balance: float = 0.0
-) -> Loss:
+def rate_distortion(lmbda: Callable[[jax.Array], jax.Array], *, balance: float = 0.0) -> Loss:
     """The Lagrangian, given how quality `[B]` maps to lambda `[B]`.
 
     The batch holds `"image"`, `[B, H, W, 3]`, and `"quality"`, `[B]`.

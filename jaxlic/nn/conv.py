@@ -209,8 +209,8 @@ def _transpose(x, kernel, stride, low, size, precision, convolve):
     kernel = kernel.reshape(taps[0], stride, taps[1], stride, channels_in, channels_out)
     kernel = kernel.transpose(0, 2, 4, 1, 3, 5).reshape(*taps, channels_in, -1)
     padding = tuple(
-        (t - 1, max(t - 1, -(-(n + l) // stride) - m))
-        for t, n, l, m in zip(taps, size, low, x.shape[1:3], strict=True)
+        (t - 1, max(t - 1, -(-(n + skip) // stride) - m))
+        for t, n, skip, m in zip(taps, size, low, x.shape[1:3], strict=True)
     )
     y = convolve(x, kernel[::-1, ::-1], padding=padding, precision=precision)
     y = depth_to_space(y, stride)

@@ -97,5 +97,7 @@ class ExactConv(nn.Module):
     def _integers(self, kernel, bias):
         largest = 2**self.weight_fraction - 1
         kernel = round_ste(clip(kernel * 2.0**self.weight_fraction, -largest, largest))
-        bias = round_ste(bias * self.bias_rate * 2.0 ** (self.in_fraction + self.weight_fraction))
+        bias = round_ste(
+            bias * self.bias_rate * 2.0 ** (self.in_fraction + self.weight_fraction)
+        )
         return kernel, bias

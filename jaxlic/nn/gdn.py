@@ -28,9 +28,7 @@ class GDN(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps `[B, H, W, C]` to the same shape."""
         c = x.shape[-1]
-        beta = self.param(
-            "beta", lambda _, shape: jnp.sqrt(jnp.ones(shape) + _PEDESTAL), (c,)
-        )
+        beta = self.param("beta", lambda _, shape: jnp.sqrt(jnp.ones(shape) + _PEDESTAL), (c,))
         gamma = self.param(
             "gamma",
             lambda _, shape: jnp.sqrt(self.gamma_init * jnp.eye(c) + _PEDESTAL),

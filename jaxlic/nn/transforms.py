@@ -159,9 +159,7 @@ class QualityGain(nn.Module):
     @nn.compact
     def __call__(self, quality: jax.Array) -> jax.Array:
         """Maps quality `[B]` in [1, 100] to factors `[B, 1, 1, channels]`."""
-        table = self.param(
-            "log_gain", nn.initializers.zeros, (self.anchors, self.channels)
-        )
+        table = self.param("log_gain", nn.initializers.zeros, (self.anchors, self.channels))
         t = (quality - MIN_QUALITY) / (MAX_QUALITY - MIN_QUALITY)
         weights = jnp.maximum(
             0, 1 - jnp.abs(t[:, None] * (self.anchors - 1) - jnp.arange(self.anchors))

@@ -1,0 +1,104 @@
+"""Turns a training run into a model folder: `python -m train.export WORKDIR OUT`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import sys
+
+EPILOG = """example:
+  python -m train.export runs/base mymodel
+  jaxlic compress photo.jpg --model ./mymodel
+
+The averaged (EMA) parameters of the last checkpoint are written, as float16 and int8, with
+the integer tables of the entropy coder and a model card. Note that the run's own config.py is
+executed: export only runs you trust."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m train.export",
+        description="Write the weights of a training run for use with jaxlic.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("workdir", type=pathlib.Path, help="a workdir of `python -m train`")
+    parser.add_argument("out", type=pathlib.Path, help="the folder to write")
+    parser.add_argument("--id", help="name of the model (default: the config's)")
+    parser.add_argument(
+        "--number", type=int, default=0, help="only for shipped models: what files call it"
+    )
+    args = parser.parse_args(argv)
+
+    from jaxlic.checkpoint import ModelError
+    from jaxlic.experiment import ConfigError
+
+    try:
+        export(args.workdir, args.out, id_=args.id, number=args.number)
+    except (ConfigError, ModelError, FileNotFoundError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def export(workdir: pathlib.Path, out: pathlib.Path, *, id_: str | None, number: int) -> None:
+    """Writes the EMA parameters of the last checkpoint in `workdir` to the folder `out`.
+
+    Raises:
+        FileNotFoundError: if the run or its checkpoint is missing.
+        jaxlic.experiment.ConfigError: if its config cannot be used.
+        jaxlic.ModelError: if decoding with its parameters would not be exact.
+    """
+    import jax
+    import orbax.checkpoint as ocp
+
+    from jaxlic.checkpoint import save_model
+    from jaxlic.experiment import load_experiment
+    from train.step import init_state
+
+    if not (workdir / "settings.json").is_file():
+        raise FileNotFoundError(f"{workdir}: not a training run")
+    settings = json.loads((workdir / "settings.json").read_text())
+    provenance = json.loads((workdir / "provenance.json").read_text())
+    e = load_experiment(workdir / "config.py", settings)
+    with ocp.CheckpointManager((workdir / "checkpoints").absolute()) as manager:
+        step = manager.latest_step()
+        if step is None:
+            raise FileNotFoundError(f"{workdir}: holds no checkpoint yet")
+        state = jax.jit(lambda: init_state(e))()
+        args = ocp.args.Composite(state=ocp.args.StandardRestore(state))
+        state = manager.restore(step, args=args).state
+    description = {
+        "id": id_ or e.name,
+        "number": number,
+        "training": {
+            "steps": step,
+            "batch": e.batch,
+            "crop": e.crop,
+            "seed": e.seed,
+            "settings": settings,
+            "minutes": round(_minutes(workdir / "metrics.jsonl"), 1),
+            **provenance,
+        },
+    }
+    save_model(out, state.ema, e.spec, description)
+
+
+def _minutes(log: pathlib.Path) -> float:
+    """Time spent training, from the rates and steps in the log."""
+    import datetime
+
+    total, last = 0.0, None
+    for line in log.read_text().splitlines():
+        record = json.loads(line)
+        now = datetime.datetime.fromisoformat(record["time"])
+        if last is not None and record["kind"] != "resume":
+            total += (now - last).total_seconds()
+        last = now
+    return total / 60
+
+
+if __name__ == "__main__":
+    sys.exit(main())
