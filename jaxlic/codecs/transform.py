@@ -132,8 +132,8 @@ def transform_codec(
             size = (np.subtract(tile.stop, tile.start) // ratio).astype(np.int32)
             y = y[0, skip[0] : skip[0] + size[0], skip[1] : skip[1] + size[1]]
             y = _fill(y, tuple(_window(n * ratio) // ratio for n in size))
-            encoder = range_coder.encoder()
-            code(params, y[None], Writer(tables, encoder), q, size)
+            encoder = range_coder.encoder(tables)
+            code(params, y[None], Writer(encoder), q, size)
             segments.append(encoder.finish())
         return segments
 
@@ -153,8 +153,8 @@ def transform_codec(
             size = (stop - start).astype(np.int32)
             buffer = tuple(_window(n * ratio) // ratio for n in size)
             unknown = jnp.full((1, *buffer, model.latents), jnp.nan)
-            decoder = range_coder.decoder(segment)
-            y_hat = code(params, unknown, Reader(tables, decoder), q, size)
+            decoder = range_coder.decoder(segment, tables)
+            y_hat = code(params, unknown, Reader(decoder), q, size)
             decoder.finish()
             y_hat = np.asarray(y_hat)[0, : size[0], : size[1]]
             out[start[0] : stop[0], start[1] : stop[1]] = y_hat

@@ -9,7 +9,6 @@ from plain Python control flow only, not inside `scan` or `remat`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Protocol
 
 import jax
@@ -20,7 +19,6 @@ from jax.lax import stop_gradient
 from jaxlic import prng
 from jaxlic.entropy.models import EntropyModel
 from jaxlic.entropy.range_coder import MAX_SYMBOL, Decoder, Encoder
-from jaxlic.entropy.tables import Tables
 from jaxlic.ops.geometry import keep
 from jaxlic.ops.quantisation import Quantiser
 
@@ -59,8 +57,8 @@ class Estimator:
 class Writer:
     """Rounds and entropy-codes one image (`B` = 1) into `encoder`."""
 
-    def __init__(self, tables: Mapping[str, Tables], encoder: Encoder):
-        self._tables, self._encoder = tables, encoder
+    def __init__(self, encoder: Encoder):
+        self._encoder = encoder
 
     def __call__(
         self, name: str, y: jax.Array, model: EntropyModel, size: jax.Array | None = None
@@ -72,15 +70,15 @@ class Writer:
         )
         symbols = np.floor(_valid(y, y.shape, size) - offset + np.float32(0.5))
         symbols = np.clip(symbols, -MAX_SYMBOL, MAX_SYMBOL).astype(np.int32)
-        self._encoder.put(symbols, indexes.astype(np.int32), self._tables[model.table])
+        self._encoder.put(model.table, symbols, indexes.astype(np.int32))
         return _placed(symbols + offset, y.shape)
 
 
 class Reader:
     """Decodes one image (`B` = 1); of the latent it is given it uses the shape alone."""
 
-    def __init__(self, tables: Mapping[str, Tables], decoder: Decoder):
-        self._tables, self._decoder = tables, decoder
+    def __init__(self, decoder: Decoder):
+        self._decoder = decoder
 
     def __call__(
         self, name: str, y: jax.Array, model: EntropyModel, size: jax.Array | None = None
@@ -94,7 +92,7 @@ class Reader:
             _valid(model.offset, y.shape, size),
             _valid(model.indexes, y.shape, size),
         )
-        symbols = self._decoder.get(indexes.astype(np.int32), self._tables[model.table])
+        symbols = self._decoder.get(model.table, indexes.astype(np.int32))
         return _placed(symbols + offset, y.shape)
 
 

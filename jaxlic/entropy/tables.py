@@ -62,7 +62,8 @@ def gaussian_tables() -> Tables:
     """One row for each entry of `scale_table`: a zero-mean Gaussian over unit bins."""
     rows = []
     for scale in scale_table():
-        half = max(1, math.ceil(3.0 * scale))
+        # Photographs have heavier tails than a Gaussian: small outliers need no escape.
+        half = max(4, math.ceil(3.0 * scale))
         while math.erfc((half + 0.5) / scale / math.sqrt(2)) > _TAIL:
             half += 1
         edges = (np.arange(-half, half + 2) - 0.5) / scale
