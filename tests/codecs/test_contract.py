@@ -1,0 +1,141 @@
+"""The promises every codec keeps."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxlic.checkpoint import BUILDERS, Spec, build
+from jaxlic.codecs import transform
+from jaxlic.codecs.transform import transform_codec
+from jaxlic.ops import quantisation
+from tests.conftest import TINY
+
+SMALL = {
+    "hyperprior.lapped": dict(TINY.settings),
+    "hyperprior.convolutional": dict(features=8, latents=12),
+}
+
+
+@pytest.fixture(scope="module", params=sorted(BUILDERS))
+def codec(request):
+    """(codec built for hard quantisation, params, tables)."""
+    module = build(Spec(request.param, SMALL[request.param]))
+    codec = transform_codec(module, quantise=quantisation.hard)
+    params = jax.jit(codec.init)(jnp.zeros((1, 64, 64, 3)), jax.random.key(0))
+    params = jax.tree.map(
+        lambda a: a + 0.01 * jnp.sin(jnp.arange(a.size)).reshape(a.shape), params
+    )
+    return codec, params, codec.tables(params)
+
+
+def test_decoded_latents_are_the_hard_quantised_ones(codec, photo):
+    codec, params, tables = codec
+    image = photo[:128, :192]
+    segments = codec.compress(params, tables, image, 30.0)
+    decoded = codec.latents(params, tables, segments, image.shape[:2], 30.0)
+    x = jnp.asarray(image[None] / np.float32(255))
+    rec = jax.jit(codec.forward)(params, x, jnp.full(1, 30.0), jax.random.key(0))
+    # The encoder's floats may put a value on the other side of a rounding boundary.
+    same = np.isclose(decoded, rec.aux["y_hat"][0], atol=1e-3)
+    assert same.mean() > 0.999
+    assert np.isfinite(decoded).all()
+
+
+def test_the_image_is_that_of_forward(codec, photo):
+    codec, params, tables = codec
+    image = photo[:128, :192]
+    segments = codec.compress(params, tables, image, 60.0)
+    back = codec.decompress(params, tables, segments, image.shape[:2], 60.0)
+    x = jnp.asarray(image[None] / np.float32(255))
+    rec = jax.jit(codec.forward)(params, x, jnp.full(1, 60.0), jax.random.key(0))
+    expected = np.round(np.clip(np.asarray(rec.x_hat[0]), 0, 1) * 255)
+    assert np.mean(np.abs(back - expected) <= 1) > 0.99
+
+
+def test_estimated_and_real_bits_agree(codec, photo):
+    codec, params, tables = codec
+    image = photo[:128, :192]
+    bits = 8 * sum(map(len, codec.compress(params, tables, image, 50.0)))
+    x = jnp.asarray(image[None] / np.float32(255))
+    rec = jax.jit(codec.forward)(params, x, jnp.full(1, 50.0), jax.random.key(0))
+    estimate = float(sum(rec.bits.values())[0])
+    # Untrained models have outliers, which escapes code for less than the estimate's floor.
+    assert 0.5 * estimate < bits < 1.1 * estimate + 200
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 200), (63, 65), (130, 70)])
+def test_any_size_comes_back(codec, photo, shape):
+    codec, params, tables = codec
+    image = np.ascontiguousarray(photo[: shape[0], : shape[1]])
+    segments = codec.compress(params, tables, image, 99.0)
+    back = codec.decompress(params, tables, segments, image.shape[:2], 99.0)
+    assert back.shape == image.shape and back.dtype == np.uint8
+
+
+def test_forward_survives_jit_vmap_and_grad(codec):
+    codec, params, _ = codec
+    x = jax.random.uniform(jax.random.key(0), (2, 1, 64, 64, 3))
+    quality = jnp.array([[20.0], [80.0]])
+
+    def cost(params, x, quality):
+        rec = codec.forward(params, x, quality, jax.random.key(1))
+        return jnp.mean(jnp.square(rec.x_hat - x)) + 1e-6 * jnp.sum(sum(rec.bits.values()))
+
+    both = jax.jit(jax.vmap(cost, in_axes=(None, 0, 0)))(params, x, quality)
+    one = jax.jit(cost)(params, x[1], quality[1])
+    np.testing.assert_allclose(both[1], one, rtol=1e-3)
+    gradients = jax.jit(jax.grad(cost))(params, x[0], quality[0])
+    assert all(bool(jnp.isfinite(a).all()) for a in jax.tree.leaves(gradients))
+    touched = [float(jnp.abs(a).sum()) > 0 for a in jax.tree.leaves(gradients)]
+    assert np.mean(touched) > 0.9
+
+
+def test_what_the_decoder_was_not_told_cannot_reach_the_image(photo):
+    """A codec that slips its own latent past the coder decodes to NaN, and is found out."""
+
+    class Leaky:
+        """Adds to the coded latent a little of the true one."""
+
+        def __init__(self, module):
+            self._module = module
+
+        def __getattr__(self, name):
+            return getattr(self._module, name)
+
+        def apply(self, params, *args, method):
+            out = self._module.apply(params, *args, method=method)
+            return out + 1e-6 * args[0] if method == "code" else out
+
+    honest = build(TINY)
+    params = transform_codec(honest).init(jnp.zeros((1, 64, 64, 3)), jax.random.key(0))
+    codec = transform_codec(Leaky(honest))
+    tables = transform_codec(honest).tables(params)
+    image = photo[:64, :64]
+    segments = codec.compress(params, tables, image, 50.0)
+    assert np.isnan(codec.latents(params, tables, segments, (64, 64), 50.0)).all()
+
+
+def test_tiles_leave_no_seams(tiny, photo, monkeypatch):
+    """Decoding the same latents in tiles or whole gives the same image."""
+    codec, params, tables = tiny
+    image = np.tile(photo, (2, 2, 1))[:320, :448]
+    tiled_tile = 128
+    monkeypatch.setattr(transform, "TILE", tiled_tile)
+    segments = codec.compress(params, tables, image, 70.0)
+    assert len(segments) == 12
+    y_hat = codec.latents(params, tables, segments, (320, 448), 70.0)
+    tiled = codec.decompress(params, tables, segments, (320, 448), 70.0)
+    module = build(TINY)
+    whole = module.apply(params, y_hat[None], jnp.full(1, 70.0), method="synthesis")[0]
+    whole = np.round(np.clip(np.asarray(whole), 0, 1) * 255)
+    assert np.abs(tiled - whole).max() <= 1
+    assert np.mean(tiled != whole) < 0.01
+
+
+def test_tiles_cover_the_image_once():
+    covered = np.zeros((1300, 2112), int)
+    for tile in transform.tiles(1300, 2112):
+        covered[tile.start[0] : tile.stop[0], tile.start[1] : tile.stop[1]] += 1
+        assert all(a <= b for a, b in zip(tile.window_start, tile.start, strict=True))
+    assert covered.min() == covered.max() == 1

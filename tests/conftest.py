@@ -1,0 +1,42 @@
+"""Shared fixtures: a tiny codec with random weights, a photograph, a private cache."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import tempfile
+
+# Before anything imports jax. A private cache keeps tests from using what users compiled.
+os.environ.setdefault("JAXLIC_CACHE", tempfile.mkdtemp(prefix="jaxlic-tests-"))
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxlic.checkpoint import Spec, build
+from jaxlic.codecs.transform import transform_codec
+
+DATA = pathlib.Path(__file__).parent / "data"
+TINY = Spec("hyperprior.lapped", dict(features=8, latents=16, hidden=8, blocks=[1, 1]))
+
+
+@pytest.fixture(scope="session")
+def photo() -> np.ndarray:
+    """A crop of Kodak image 5, uint8 `[192, 256, 3]`."""
+    return np.asarray(Image.open(DATA / "kodim05_crop.png").convert("RGB"))
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """(codec, params, tables) of a small model whose random weights are not at rest."""
+    codec = transform_codec(build(TINY))
+    params = jax.jit(codec.init)(jnp.zeros((1, 64, 64, 3)), jax.random.key(0))
+    leaves, tree = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.key(1), len(leaves))
+    moved = [
+        a + 0.02 * jax.random.normal(k, a.shape) for a, k in zip(leaves, keys, strict=True)
+    ]
+    params = jax.tree.unflatten(tree, moved)
+    return codec, params, codec.tables(params)

@@ -1,0 +1,46 @@
+import math
+
+import jax
+import numpy as np
+import pytest
+
+from jaxlic.entropy.factorized import FactorizedPrior
+from jaxlic.entropy.models import scale_table
+from jaxlic.entropy.tables import TOTAL, Tables, factorized_tables, gaussian_tables
+
+
+def test_every_row_is_a_distribution():
+    tables = gaussian_tables()
+    assert len(tables.sizes) == 64
+    for i in range(64):
+        row = tables.row(i).astype(int)
+        assert row.sum() == TOTAL and row.min() >= 1
+
+
+@pytest.mark.parametrize("i", [0, 20, 40, 63])
+def test_gaussian_rows_are_gaussian(i):
+    tables, scale = gaussian_tables(), scale_table()[i]
+    cdf = lambda x: 0.5 * math.erfc(-x / scale / math.sqrt(2))  # noqa: E731
+    zero = -int(tables.offsets[i])
+    assert tables.row(i)[zero] / TOTAL == pytest.approx(cdf(0.5) - cdf(-0.5), rel=0.05)
+    left, right = tables.row(i)[:zero].astype(int), tables.row(i)[zero + 1 : -1][::-1]
+    assert np.abs(left - right).max() <= 1  # Where the rounding remainder went.
+
+
+def test_factorized_rows_follow_the_density():
+    module = FactorizedPrior(2)
+    model = module.apply(module.init(jax.random.key(0)))
+    tables = factorized_tables(model)
+    zero = -int(tables.offsets[0])
+    expected = 2.0 ** -float(model.bits(np.zeros((1, 2), np.float32))[0, 0])
+    assert tables.row(0)[zero] / TOTAL == pytest.approx(expected, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("frequencies", "sizes"),
+    [([TOTAL - 1, 2], [2]), ([0, 65535], [2]), ([32768, 32768], [1]), ([32768] * 2, [3])],
+)
+def test_tables_that_make_no_sense_are_refused(frequencies, sizes):
+    frequencies = np.array(frequencies, np.int64).astype(np.uint16)
+    with pytest.raises(ValueError, match="row"):
+        Tables(frequencies, np.array(sizes, np.int32), np.zeros(len(sizes), np.int32))

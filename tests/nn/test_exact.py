@@ -1,0 +1,70 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxlic.nn.exact import LIMIT, ExactConv
+
+LAYER = dict(kernel_size=3, in_fraction=5, in_max=255, out_fraction=5, low=0, high=255)
+
+
+def _case(batch=2):
+    layer = ExactConv(16, **LAYER)
+    x = jnp.floor(jax.random.uniform(jax.random.key(0), (batch, 9, 11, 32), maxval=256))
+    return layer, x, layer.init(jax.random.key(1), x)
+
+
+def _integer_reference(x, params):
+    """The layer in NumPy's int64: an independent implementation."""
+    kernel = np.floor(np.asarray(params["kernel"], np.float64) * 256 + 0.5).astype(np.int64)
+    bias = np.floor(np.asarray(params["bias"], np.float64) * 2**13 + 0.5).astype(np.int64)
+    x = np.pad(np.asarray(x).astype(np.int64), ((0, 0), (1, 1), (1, 1), (0, 0)))
+    height, width = x.shape[1] - 2, x.shape[2] - 2
+    total = bias + sum(
+        np.einsum("nhwi,io->nhwo", x[:, i : i + height, j : j + width], kernel[i, j])
+        for i in range(3)
+        for j in range(3)
+    )
+    return np.clip((total + 128) >> 8, 0, 255)
+
+
+def test_equals_integer_arithmetic():
+    layer, x, variables = _case()
+    y = jax.jit(layer.apply)(variables, x)
+    np.testing.assert_array_equal(y, _integer_reference(x, variables["params"]))
+    assert 0 < float(jnp.mean(y > 0)) < 1
+
+
+def test_jit_eager_and_batch_agree_to_the_bit():
+    layer, x, variables = _case(batch=8)
+    whole = np.asarray(jax.jit(layer.apply)(variables, x))
+    np.testing.assert_array_equal(whole, layer.apply(variables, x))
+    np.testing.assert_array_equal(whole[3:4], layer.apply(variables, x[3:4]))
+
+
+def test_bound_covers_the_worst_input():
+    layer, x, variables = _case()
+    bound = layer.apply(variables, method="bound")
+    assert bound <= LIMIT
+    kernel = np.floor(np.asarray(variables["params"]["kernel"]) * 256 + 0.5)
+    assert bound >= 255 * np.abs(kernel).sum(axis=(0, 1, 2)).max()
+
+
+def test_weights_that_could_overflow_are_refused():
+    layer, x, variables = _case()
+    heavy = jax.tree.map(lambda a: jnp.full_like(a, 0.99), variables)
+    with pytest.raises(ValueError, match="exceed 2\\*\\*24"):
+        layer.apply(heavy, method="bound")
+
+
+def test_not_a_number_is_refused():
+    layer, x, variables = _case()
+    broken = jax.tree.map(lambda a: jnp.full_like(a, jnp.nan), variables)
+    with pytest.raises(ValueError, match="exceed"):
+        layer.apply(broken, method="bound")
+
+
+def test_gradients_pass_straight_through():
+    layer, x, variables = _case()
+    gradient = jax.grad(lambda v: jnp.sum(layer.apply(v, x)))(variables)
+    assert all(float(jnp.abs(a).sum()) > 0 for a in jax.tree.leaves(gradient))

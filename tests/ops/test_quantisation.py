@@ -1,0 +1,41 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxlic.ops import quantisation
+
+
+@given(st.integers(-(2**20), 2**20))
+def test_halves_round_up(n):
+    assert float(quantisation.round_ste(jnp.float32(n + 0.5))) == n + 1
+
+
+def test_gradient_of_rounding_is_identity():
+    gradient = jax.grad(lambda x: jnp.sum(3 * quantisation.round_ste(x)))(jnp.arange(4.0))
+    assert gradient.tolist() == [3.0] * 4
+
+
+def test_hard_quantisation_lands_on_the_shifted_grid():
+    y, offset = jnp.array([0.2, 0.9, -3.4]), jnp.array([0.25, -0.5, 0.0])
+    y_hat = quantisation.hard(y, offset, jax.random.key(0)).y_hat
+    np.testing.assert_allclose(y_hat, [0.25, 0.5, -3.0], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["noise", "mixed", "split"])
+def test_noise_stays_within_half_a_step(name):
+    y = jnp.linspace(-3, 3, 1001)
+    q = jax.jit(getattr(quantisation, name))(y, jnp.zeros(()), jax.random.key(0))
+    difference = np.asarray(q.relaxed - y)
+    assert np.abs(difference).max() <= 0.5
+    assert np.abs(difference.mean()) < 0.05
+    assert difference.std() == pytest.approx(12**-0.5, rel=0.05)
+
+
+def test_split_counts_bits_where_the_file_will_be():
+    y = jnp.linspace(-3, 3, 11)
+    q = quantisation.split(y, jnp.zeros(()), jax.random.key(0))
+    np.testing.assert_array_equal(q.coded, jnp.floor(y + 0.5))
+    np.testing.assert_array_equal(q.y_hat, q.coded)
