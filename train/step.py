@@ -63,7 +63,8 @@ def make_step(e: Experiment) -> Callable[[TrainState, Batch], tuple[TrainState, 
         # The average starts short, so that early exports are not the initialisation.
         decay = jnp.minimum(e.ema_decay, (1 + state.step) / (10 + state.step))
         ema = jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, state.ema, params)
-        metrics["gradient_norm"] = optax.global_norm(gradients)
+        squares = (jnp.sum(jnp.square(g)) for g in jax.tree.leaves(gradients))
+        metrics["gradient_norm"] = jnp.sqrt(sum(squares))
         return TrainState(state.step + 1, params, opt_state, ema), metrics
 
     return step

@@ -43,7 +43,7 @@ def test_jit_eager_and_batch_agree_to_the_bit():
 
 
 def test_bound_covers_the_worst_input():
-    layer, x, variables = _case()
+    layer, _, variables = _case()
     bound = layer.apply(variables, method="bound")
     assert bound <= LIMIT
     kernel = np.floor(np.asarray(variables["params"]["kernel"]) * 256 + 0.5)
@@ -51,14 +51,14 @@ def test_bound_covers_the_worst_input():
 
 
 def test_weights_that_could_overflow_are_refused():
-    layer, x, variables = _case()
+    layer, _, variables = _case()
     heavy = jax.tree.map(lambda a: jnp.full_like(a, 0.99), variables)
     with pytest.raises(ValueError, match="exceed 2\\*\\*24"):
         layer.apply(heavy, method="bound")
 
 
 def test_not_a_number_is_refused():
-    layer, x, variables = _case()
+    layer, _, variables = _case()
     broken = jax.tree.map(lambda a: jnp.full_like(a, jnp.nan), variables)
     with pytest.raises(ValueError, match="exceed"):
         layer.apply(broken, method="bound")

@@ -1,0 +1,56 @@
+"""Adds golden files for a model: `python -m tests.golden.make base` (with TFC installed)."""
+
+import hashlib
+import json
+import pathlib
+import sys
+
+import numpy as np
+
+from jaxlic import api, images
+from jaxlic.images import Picture
+from tests.conftest import DATA
+
+FOLDER = pathlib.Path(__file__).parent
+CASES = {
+    "low": (5.0, "constriction", (0, 0, 96, 128), False),
+    "middle": (50.0, "constriction", (33, 20, 97, 71), False),
+    "high": (100.0, "constriction", (64, 64, 128, 64), False),
+    "alpha": (40.0, "constriction", (10, 10, 40, 50), True),
+    "tfc": (40.0, "tfc", (0, 100, 80, 64), False),
+}
+
+
+def main(model: str) -> None:
+    """Writes files, images and their entries in `golden.json`."""
+    listing = FOLDER / "golden.json"
+    golden = json.loads(listing.read_text()) if listing.exists() else {}
+    codec = api.load(model)
+    photo = images.read(DATA / "kodim23_crop.png").rgb
+    for case, (quality, coder, (top, left, height, width), has_alpha) in CASES.items():
+        crop = np.ascontiguousarray(photo[top : top + height, left : left + width])
+        data = codec.compress(
+            Picture(crop, crop[..., 0] if has_alpha else None), quality, coder
+        )
+        name = f"{model}-{codec.model.fingerprint.hex()}-{case}"
+        file, m = api.parse(data), codec.model
+        y_hat = m.codec.latents(
+            m.params,
+            m.tables,
+            file.segments,
+            crop.shape[:2],
+            quality,
+            api.range_coder_named(coder),
+        )
+        (FOLDER / f"{name}.jlic").write_bytes(data)
+        images.write(FOLDER / f"{name}.png", codec.decode(data))
+        golden[f"{name}.jlic"] = {
+            "coder": coder,
+            "image": f"{name}.png",
+            "latents": hashlib.sha256(y_hat.tobytes()).hexdigest(),
+        }
+    listing.write_text(json.dumps(golden, indent=2, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

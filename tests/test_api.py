@@ -1,0 +1,132 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import jaxlic
+from jaxlic import api, bitstream, checkpoint
+from jaxlic.images import Picture
+from jaxlic.metrics import psnr
+
+
+@pytest.fixture(scope="module")
+def codec():
+    return jaxlic.load("base")
+
+
+def test_importing_is_light_and_starts_no_backend():
+    code = (
+        "import sys, jaxlic; assert 'jax' not in sys.modules; "
+        "from jaxlic import api; import jax; from jax._src import xla_bridge; "
+        "assert not xla_bridge.backends_are_initialized()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_a_photograph_comes_back_smaller_and_close(codec, photo):
+    data = codec.compress(photo, quality=40)
+    assert len(data) < 0.07 * photo.size
+    assert psnr(photo, codec.decompress(data)) > 25
+
+
+def test_rate_and_psnr_rise_with_quality(codec, photo):
+    sizes, psnrs = [], []
+    for quality in (1, 20, 40, 60, 80, 100):
+        data = codec.compress(photo, quality=quality)
+        sizes.append(len(data))
+        psnrs.append(psnr(photo, codec.decompress(data)))
+    assert sizes == sorted(sizes) and psnrs == sorted(psnrs)
+    assert sizes[-1] > 6 * sizes[0] and psnrs[-1] > psnrs[0] + 9
+
+
+def test_estimated_bits_are_those_of_the_file(codec, photo):
+    import jax
+    import jax.numpy as jnp
+
+    m = codec.model
+    x = jnp.asarray(photo[None] / np.float32(255))
+    rec = jax.jit(m.codec.forward)(m.params, x, jnp.full(1, 50.0), jax.random.key(0))
+    file = api.parse(codec.compress(photo, 50.0))
+    assert 8 * sum(map(len, file.segments)) == pytest.approx(
+        float(sum(rec.bits.values())[0]), rel=0.05
+    )
+
+
+def test_a_plain_file_has_at_most_24_bytes_of_overhead(codec, photo):
+    data = codec.compress(photo)
+    assert len(data) - sum(map(len, api.parse(data).segments)) <= 24
+
+
+def test_alpha_and_profile_are_kept_exactly(codec, photo):
+    alpha = np.tile(np.arange(256, dtype=np.uint8), (192, 1))
+    data = codec.compress(Picture(photo, alpha, b"a profile"))
+    picture = codec.decode(data)
+    np.testing.assert_array_equal(picture.alpha, alpha)
+    assert picture.icc == b"a profile"
+    rgba = codec.decompress(codec.compress(np.dstack([photo, alpha])))
+    assert rgba.shape == (192, 256, 4)
+    np.testing.assert_array_equal(rgba[..., 3], alpha)
+
+
+def test_grey_images_are_taken(codec, photo):
+    assert codec.decompress(codec.compress(photo[..., 0])).shape == photo.shape
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 130), (65, 3)])
+def test_tiny_images(codec, photo, shape):
+    image = np.ascontiguousarray(photo[: shape[0], : shape[1]])
+    back = codec.decompress(codec.compress(image, quality=95))
+    assert back.shape == image.shape
+    assert psnr(image, back) > 25
+
+
+@pytest.mark.parametrize(
+    ("image", "quality", "coder", "message"),
+    [
+        (np.zeros((4, 4, 3), np.float32), 40, "constriction", "uint8"),
+        (np.zeros((4, 0, 3), np.uint8), 40, "constriction", "uint8"),
+        (np.zeros((4, 4, 2), np.uint8), 40, "constriction", "3 or 4 channels"),
+        (np.zeros((4, 4, 3), np.uint8), 0, "constriction", "quality"),
+        (np.zeros((4, 4, 3), np.uint8), float("nan"), "constriction", "quality"),
+        (np.zeros((4, 4, 3), np.uint8), 40, "zip", "coder"),
+        (np.broadcast_to(np.uint8(0), (20_000, 20_000, 3)), 40, "constriction", "megapixels"),
+    ],
+)
+def test_bad_arguments_say_what_is_wrong(codec, image, quality, coder, message):
+    with pytest.raises(ValueError, match=message):
+        codec.compress(image, quality, coder)
+
+
+def test_files_of_other_models_are_refused(codec, photo, tiny, tmp_path):
+    from tests.conftest import TINY
+
+    checkpoint.save_model(tmp_path / "other", tiny[1], TINY, {"id": "other", "number": 0})
+    other = jaxlic.load(tmp_path / "other")
+    data = other.compress(photo[:64, :64])
+    assert other.decompress(data).shape == (64, 64, 3)
+    with pytest.raises(jaxlic.BitstreamError, match="written by model"):
+        codec.decompress(data)
+    with pytest.raises(jaxlic.BitstreamError, match="not shipped"):
+        api.load_for(data)
+    assert api.load_for(data, tmp_path / "other").model.id == "other"
+
+
+def test_describe_accounts_for_every_byte(codec, photo):
+    data = codec.compress(Picture(photo, photo[..., 0], b"profile" * 9), 33.33)
+    description = api.describe(data)
+    assert description["quality"] == 33.33
+    assert (description["width"], description["height"]) == (256, 192)
+    sizes = description["bytes"]
+    assert sizes["file"] == len(data)
+    assert sizes["image"] == sum(sizes["tiles"])
+    assert description["model"].startswith("base")
+
+
+def test_an_unknown_coder_is_a_bitstream_error(codec, photo):
+    import dataclasses
+
+    file = api.parse(codec.compress(photo[:64, :64]))
+    header = dataclasses.replace(file.header, coder=3)
+    with pytest.raises(jaxlic.BitstreamError, match="coder 3"):
+        codec.decompress(bitstream.pack(dataclasses.replace(file, header=header)))

@@ -1,0 +1,76 @@
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from jaxlic import checkpoint
+from jaxlic.checkpoint import ModelError, Spec
+from tests.conftest import TINY
+
+
+@pytest.fixture
+def stored(tiny, tmp_path):
+    checkpoint.save_model(tmp_path / "m", tiny[1], TINY, {"id": "m", "number": 0})
+    return tmp_path / "m"
+
+
+def test_what_is_saved_is_loaded(tiny, stored):
+    model = checkpoint.load_model(stored)
+    for a, b in zip(jax.tree.leaves(model.params), jax.tree.leaves(tiny[1]), strict=True):
+        np.testing.assert_allclose(a, b, atol=0.01 * float(np.abs(b).max()) + 1e-7)
+    assert set(model.tables) == {"gaussian", "factorized"}
+    assert len(model.fingerprint) == 4
+
+
+def test_tables_are_read_and_not_computed(stored, monkeypatch):
+    def boom(*args):
+        raise AssertionError("tables were recomputed")
+
+    monkeypatch.setattr("jaxlic.codecs.hyperprior.gaussian_tables", boom)
+    monkeypatch.setattr("jaxlic.codecs.hyperprior.factorized_tables", boom)
+    checkpoint.load_model(stored)
+
+
+def test_every_shipped_model_loads_and_proves_its_bound():
+    assert checkpoint.shipped()
+    for name in checkpoint.shipped():
+        model = checkpoint.load_model(name)
+        assert model.codec.check(model.params) <= 2**24
+        assert model.card["parameters"] == sum(a.size for a in jax.tree.leaves(model.params))
+
+
+def test_weights_that_could_overflow_are_refused(tiny, stored, tmp_path):
+    heavy = jax.tree.map(lambda a: a + 10, tiny[1])
+    with pytest.raises(ModelError, match="exceed"):
+        checkpoint.save_model(tmp_path / "heavy", heavy, TINY, {"id": "h", "number": 0})
+
+
+def test_damaged_weights_are_refused(stored):
+    data = (stored / "weights.safetensors").read_bytes()
+    (stored / "weights.safetensors").write_bytes(data[:-100])
+    with pytest.raises(ModelError, match="cannot be read"):
+        checkpoint.load_model(stored)
+
+
+def test_a_damaged_description_is_refused(stored):
+    (stored / "model.json").write_text("{")
+    with pytest.raises(ModelError, match=r"model\.json"):
+        checkpoint.load_model(stored)
+
+
+def test_unknown_names_are_refused(stored):
+    with pytest.raises(ModelError, match="shipped are base"):
+        checkpoint.load_model("nosuch")
+    with pytest.raises(ModelError, match="no architecture"):
+        checkpoint.build(Spec("os.system", {}))
+    with pytest.raises(ModelError, match="unexpected keyword"):
+        checkpoint.build(Spec("hyperprior.lapped", {"colour": 3}))
+
+
+def test_shipped_weights_stay_small_and_have_cards():
+    sizes = [p.stat().st_size for p in checkpoint.SHIPPED.rglob("*") if p.is_file()]
+    assert sum(sizes) < 20e6
+    for name in checkpoint.shipped():
+        assert (checkpoint.folder(name) / "card.md").is_file()
+        assert json.loads((checkpoint.folder(name) / "model.json").read_text())["kodak"]

@@ -1,0 +1,31 @@
+import jax
+import jax.numpy as jnp
+
+from jaxlic.checkpoint import Spec, build
+from jaxlic.codecs.transform import transform_codec
+from jaxlic.complexity import kmacs_per_pixel, macs
+from jaxlic.nn.conv import conv2d
+
+
+def test_convolutions_and_products_are_counted():
+    x, kernel = jnp.zeros((2, 8, 8, 3)), jnp.zeros((5, 5, 3, 4))
+    assert macs(lambda x: conv2d(x, kernel, stride=2), x) == 2 * 4 * 4 * 25 * 3 * 4
+    assert macs(lambda a: jax.jit(lambda a: a @ a.T)(a) + 1, jnp.zeros((6, 7))) == 6 * 6 * 7
+
+
+def test_what_does_not_reach_the_output_is_not_counted():
+    def f(a):
+        _unused = jax.jit(lambda a: a @ a.T)(a)
+        return a + 1
+
+    assert macs(f, jnp.zeros((6, 7))) == 0
+
+
+def test_base_costs_less_than_20_kmac_a_pixel():
+    module = build(Spec("hyperprior.lapped", {}))
+    shapes = jax.eval_shape(
+        transform_codec(module).init, jnp.zeros((1, 64, 64, 3)), jax.random.key(0)
+    )
+    params = jax.tree.map(lambda a: jnp.zeros(a.shape), shapes)
+    cost = kmacs_per_pixel(module, params)
+    assert 10 < cost["decode"] < cost["encode"] < 20

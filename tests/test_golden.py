@@ -1,0 +1,51 @@
+"""Files written by released weights decode, for ever.
+
+`tests/golden/` holds small files and, for each, the SHA-256 of the latents it decodes to and
+the image it looked like. The pixels may differ by rounding between machines, the latents may
+not. A file is only ever added here.
+"""
+
+import hashlib
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from jaxlic import api, images
+
+FOLDER = pathlib.Path(__file__).parent / "golden"
+GOLDEN = json.loads((FOLDER / "golden.json").read_text())
+
+
+@pytest.mark.parametrize("name", sorted(GOLDEN))
+def test_golden_files_decode_to_the_same_latents_and_image(name):
+    expected = GOLDEN[name]
+    if expected["coder"] == "tfc":
+        pytest.importorskip("tensorflow_compression", reason="needs jaxlic[tfc]")
+    data = (FOLDER / name).read_bytes()
+    codec = api.load_for(data)
+    file = api.parse(data)
+    h, m = file.header, codec.model
+    y_hat = m.codec.latents(
+        m.params,
+        m.tables,
+        file.segments,
+        (h.height, h.width),
+        h.quality / 100,
+        api.range_coder_named(expected["coder"]),
+    )
+    assert hashlib.sha256(y_hat.tobytes()).hexdigest() == expected["latents"]
+    picture = codec.decode(data)
+    known = images.read(FOLDER / expected["image"])
+    assert np.abs(picture.rgb.astype(int) - known.rgb).max() <= 1
+    if known.alpha is not None:
+        np.testing.assert_array_equal(picture.alpha, known.alpha)
+
+
+@pytest.mark.parametrize("name", sorted(n for n in GOLDEN if GOLDEN[n]["coder"] != "tfc"))
+def test_the_container_is_written_as_it_was(name):
+    from jaxlic import bitstream
+
+    data = (FOLDER / name).read_bytes()
+    assert bitstream.pack(api.parse(data)) == data

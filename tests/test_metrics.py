@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+
+from jaxlic import metrics
+
+
+def test_psnr_is_the_formula():
+    a = np.full((4, 4, 3), 100, np.uint8)
+    b = a.copy()
+    b[0, 0] = 110
+    assert metrics.psnr(a, b) == pytest.approx(10 * np.log10(255**2 / (100 / 16)))
+    assert metrics.psnr(a, a) == float("inf")
+
+
+def test_psnr_of_different_shapes_raises():
+    with pytest.raises(ValueError, match="cannot be compared"):
+        metrics.psnr(np.zeros((2, 2, 3), np.uint8), np.zeros((2, 3, 3), np.uint8))
+
+
+def _curve(factor):
+    rates = np.array([0.1, 0.2, 0.4, 0.8, 1.2])
+    return [(factor * r, 30 + 6 * np.log2(r)) for r in rates]
+
+
+def test_bd_rate_of_a_curve_that_takes_a_fifth_less():
+    pytest.importorskip("bjontegaard")
+    assert metrics.bd_rate(_curve(1.0), _curve(0.8)) == pytest.approx(-20, abs=0.1)
+    assert metrics.bd_rate(_curve(1.0), _curve(1.0)) == pytest.approx(0, abs=1e-6)
+
+
+def test_curves_that_cover_too_little_raise():
+    pytest.importorskip("bjontegaard")
+    with pytest.raises(ValueError, match="four points"):
+        metrics.bd_rate(_curve(1.0)[:3], _curve(1.0))
+    with pytest.raises(ValueError, match="covers"):
+        metrics.bd_rate(_curve(1.0), [(r / 100, p) for r, p in _curve(1.0)])

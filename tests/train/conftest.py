@@ -1,0 +1,25 @@
+"""A folder of small photographs to train on."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+pytest.importorskip("grain")
+pytest.importorskip("orbax.checkpoint")
+
+from jaxlic import images
+from jaxlic.images import Picture
+from tests.conftest import DATA
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """Twelve crops of the two sample photographs."""
+    folder = tmp_path_factory.mktemp("photos")
+    for name in ("kodim05_crop.png", "kodim23_crop.png"):
+        image = images.read(shutil.copy(DATA / name, folder / name)).rgb
+        for i in range(5):
+            crop = np.ascontiguousarray(image[8 * i : 8 * i + 140, 16 * i : 16 * i + 150])
+            images.write(folder / f"{i}_{name}", Picture(crop))
+    return folder

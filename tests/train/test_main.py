@@ -1,0 +1,66 @@
+import json
+
+import pytest
+
+from train import export
+from train.__main__ import main
+
+
+def _arguments(workdir, photos, *settings):
+    return [
+        "configs/smoke.py",
+        "--workdir",
+        str(workdir),
+        "--data",
+        str(photos),
+        "--set",
+        "steps=3",
+        "log_every=1",
+        "eval_every=0",
+        *settings,
+    ]
+
+
+def test_a_run_is_exported_and_compresses(tmp_path, photos, photo, capsys):
+    import jaxlic
+
+    assert main(_arguments(tmp_path / "run", photos)) == 0
+    records = [
+        json.loads(s) for s in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    ]
+    assert [r["step"] for r in records if r["kind"] == "train"] == [1, 2, 3]
+    assert export.main([str(tmp_path / "run"), str(tmp_path / "model")]) == 0
+    codec = jaxlic.load(tmp_path / "model")
+    assert codec.model.card["training"]["steps"] == 3
+    assert codec.decompress(codec.compress(photo)).shape == photo.shape
+
+    # Weights start another run; a workdir keeps to its config.
+    assert main([*_arguments(tmp_path / "run", photos, "seed=1")]) == 2
+    assert "another config or other settings" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["configs/nosuch.py"], "no such config"),
+        (["configs/smoke.py", "--set", "stepz=3"], "no setting 'stepz'"),
+        (["configs/smoke.py", "--data", "nowhere"], "nowhere: no such folder"),
+        (["configs/smoke.py", "--set", "crop=4096"], "every image is smaller"),
+    ],
+)
+def test_mistakes_are_one_line_and_code_2(tmp_path, photos, capsys, change, message):
+    arguments = ["--workdir", str(tmp_path / "w"), "--data", str(photos), *change]
+    assert main(arguments) == 2
+    error = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
+    assert len(error) == 1 and message in error[0]
+
+
+def test_a_workdir_with_other_things_in_it_is_left_alone(tmp_path, photos, capsys):
+    (tmp_path / "notes.txt").write_text("mine")
+    assert main(_arguments(tmp_path, photos)) == 2
+    assert "not a training run" in capsys.readouterr().err
+
+
+def test_exporting_nothing_is_an_error(tmp_path, capsys):
+    assert export.main([str(tmp_path), str(tmp_path / "out")]) == 2
+    assert "not a training run" in capsys.readouterr().err

@@ -1,0 +1,94 @@
+"""A run killed with SIGKILL and started again ends where an uninterrupted one does."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from jaxlic.experiment import load_experiment
+from train.step import init_state
+
+SETTINGS = ["steps=24", "save_minutes=0.0005", "log_every=4", "eval_every=0"]
+
+
+def _command(workdir, photos, *extra):
+    command = [sys.executable, "-m", "train", "configs/smoke.py", "--data", str(photos)]
+    return [*command, "--workdir", str(workdir), "--set", *SETTINGS, *extra]
+
+
+def _environment(devices=1):
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    return {**os.environ, "XLA_FLAGS": flags}
+
+
+def _final(workdir):
+    settings = json.loads((workdir / "settings.json").read_text())
+    e = load_experiment(workdir / "config.py", settings)
+    state = jax.jit(lambda: init_state(e))()
+    with ocp.CheckpointManager((workdir / "checkpoints").absolute()) as manager:
+        assert manager.latest_step() == 24
+        args = ocp.args.Composite(state=ocp.args.StandardRestore(state))
+        return manager.restore(24, args=args).state
+
+
+def _logged_step(workdir):
+    log = workdir / "metrics.jsonl"
+    records = (
+        [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    )
+    return max((r["step"] for r in records if r["kind"] == "checkpoint"), default=0)
+
+
+def test_killed_and_resumed_equals_uninterrupted(tmp_path, photos):
+    done = subprocess.run(
+        _command(tmp_path / "whole", photos), env=_environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+    process = subprocess.Popen(
+        _command(tmp_path / "cut", photos),
+        env=_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 240
+    while _logged_step(tmp_path / "cut") < 4 and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert process.returncode == -signal.SIGKILL, "the run ended before it could be killed"
+
+    done = subprocess.run(
+        _command(tmp_path / "cut", photos), env=_environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "resuming at step" in done.stderr
+    whole, cut = _final(tmp_path / "whole"), _final(tmp_path / "cut")
+    for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(cut), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_sigterm_saves_and_two_devices_share_the_batch(tmp_path, photos):
+    process = subprocess.Popen(
+        _command(tmp_path / "run", photos, "steps=100000", "save_minutes=60.0"),
+        env=_environment(devices=2),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    log = tmp_path / "run" / "metrics.jsonl"
+    deadline = time.monotonic() + 240
+    while not log.exists() and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=120) == 0
+    assert json.loads((tmp_path / "run" / "provenance.json").read_text())["devices"] == 2
+    steps = [int(p.name) for p in (tmp_path / "run" / "checkpoints").iterdir()]
+    assert max(steps) >= 4
