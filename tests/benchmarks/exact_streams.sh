@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# 1,000 streams, every way of reading them: all lines must be equal.
+# usage: tests/benchmarks/exact_streams.sh [COUNT] [OTHER_PYTHON ...]   (from the repository root)
+set -euo pipefail
+count=${1:-1000}
+shift || true
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+python -m tests.exactness write "$folder" "$count"
+read_() { printf '%-34s %s\n' "$1" "$(XLA_FLAGS=$2 "${@:3}" 2>/dev/null | tail -n 1)"; }
+run="python -m tests.exactness"
+read_ "jit" "" $run read "$folder"
+read_ "eager (no jit)" "" $run read "$folder" --eager
+read_ "1 thread" "--xla_cpu_multi_thread_eigen=false" taskset -c 0 $run read "$folder"
+read_ "xla_cpu_max_isa=SSE4_2" "--xla_cpu_max_isa=SSE4_2" $run read "$folder"
+read_ "xla_cpu_enable_fast_math=true" "--xla_cpu_enable_fast_math=true" $run read "$folder"
+read_ "xla_cpu_enable_fast_math=false" "--xla_cpu_enable_fast_math=false" $run read "$folder"
+for other in "$@"; do
+  version=$("$other" -c "import jax; print(jax.__version__)")
+  read_ "jax $version" "" "$other" -m tests.exactness read "$folder"
+done
+for batch in 1 8; do
+  read_ "hyper-synthesis, batch $batch" "" $run models "$folder" --batch "$batch"
+done
