@@ -25,6 +25,8 @@ def experiment(
     warmup: int = 200,
     decay: float = 0.6,
     balance: float = 0.3,
+    mean_floor: float = 0.015,
+    init_from: str | None = None,
     seed: int = 0,
 ) -> Experiment:
     """Adam; the rate is constant, then falls linearly to 1 % over the last `decay`."""
@@ -42,10 +44,11 @@ def experiment(
         name="base",
         spec=spec,
         codec=transform_codec(build(spec)),
-        loss=rate_distortion(lmbda, balance=balance),
+        loss=rate_distortion(lmbda, balance=balance, mean_floor=mean_floor),
         optimizer=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule)),
         crop=crop,
         batch=batch,
         steps=steps,
         seed=seed,
+        init_from=init_from,
     )

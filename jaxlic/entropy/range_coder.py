@@ -18,7 +18,7 @@ from jaxlic.bitstream import BitstreamError
 from jaxlic.entropy.tables import TOTAL, Tables, TableSets
 
 MAX_SYMBOL = 2**20
-_MAX_LENGTH = 22  # Bits of the largest escaped value, 2 * MAX_SYMBOL + 1.
+MAX_LENGTH = 22  # Bits of the largest escaped value, 2 * MAX_SYMBOL + 1.
 
 _range = constriction.stream.queue
 _categorical = constriction.stream.model.Categorical
@@ -79,27 +79,23 @@ class ConstrictionEncoder:
         """As in `Encoder`."""
         tables = self._tables[table]
         symbols, indexes = checked(symbols).ravel(), indexes.ravel()
-        relative = symbols - tables.offsets[indexes]
-        last = tables.sizes[indexes] - 1
-        escaped = (relative < 0) | (relative >= last)
-        coded = np.where(escaped, last, relative).astype(np.int32)
+        coded, values = escape(symbols, indexes, tables)
         order, groups = _grouped(indexes)
         coded = coded[order]
         for row, begin, end in groups:
             self._queue.encode(coded[begin:end], _model(tables, row))
-        if escaped.any():
-            excess = np.where(relative < 0, -2 * relative - 1, 2 * (relative - last))[escaped]
-            self._put_excess(excess + 1)
+        if values.size:
+            self._put_values(values)
 
     def finish(self) -> bytes:
         """Little-endian 32-bit words."""
         return self._queue.get_compressed().astype("<u4").tobytes()
 
-    def _put_excess(self, values: np.ndarray) -> None:
+    def _put_values(self, values: np.ndarray) -> None:
         """Positive integers: all bit lengths, then by length the bits below the highest."""
-        lengths = np.frexp(values.astype(np.float64))[1].astype(np.int32)
-        self._queue.encode(lengths, _uniform(_MAX_LENGTH + 1))
-        for length in range(2, _MAX_LENGTH + 1):
+        lengths = bit_lengths(values)
+        self._queue.encode(lengths, _uniform(MAX_LENGTH + 1))
+        for length in range(2, MAX_LENGTH + 1):
             rest = values[lengths == length] - (1 << (length - 1))
             if rest.size:
                 self._queue.encode(rest.astype(np.int32), _uniform(1 << (length - 1)))
@@ -122,27 +118,21 @@ class ConstrictionDecoder:
         coded = np.empty(indexes.size, np.int32)
         for row, begin, end in groups:
             coded[begin:end] = self._decode(_model(tables, row), end - begin)
-        relative = np.empty_like(coded)
-        relative[order] = coded
-        last = tables.sizes[indexes] - 1
-        escaped = relative == last
-        if escaped.any():
-            excess = self._get_excess(int(escaped.sum())) - 1
-            below = -((excess + 1) >> 1)
-            relative[escaped] = np.where(excess & 1, below, last[escaped] + (excess >> 1))
-        return (relative + tables.offsets[indexes]).reshape(shape)
+        ordered = np.empty_like(coded)
+        ordered[order] = coded
+        return unescape(ordered, indexes, tables, self._get_values).reshape(shape)
 
     def finish(self) -> None:
         """Raises BitstreamError if words are left that no symbol needs."""
         if not self._queue.maybe_exhausted():
             raise BitstreamError("entropy-coded data does not end where it should")
 
-    def _get_excess(self, count: int) -> np.ndarray:
-        lengths = self._decode(_uniform(_MAX_LENGTH + 1), count)
+    def _get_values(self, count: int) -> np.ndarray:
+        lengths = self._decode(_uniform(MAX_LENGTH + 1), count)
         if lengths.min() < 1:
             raise BitstreamError("entropy-coded data is damaged")
         values = np.int32(1) << (lengths - 1)
-        for length in range(2, _MAX_LENGTH + 1):
+        for length in range(2, MAX_LENGTH + 1):
             at = lengths == length
             if at.any():
                 values[at] += self._decode(_uniform(1 << (length - 1)), int(at.sum()))
@@ -163,6 +153,47 @@ def checked(symbols: np.ndarray) -> np.ndarray:
     if symbols.size and np.abs(symbols).max() > MAX_SYMBOL:
         raise ValueError(f"symbols must be within +-{MAX_SYMBOL}")
     return symbols
+
+
+def escape(
+    symbols: np.ndarray, indexes: np.ndarray, tables: Tables
+) -> tuple[np.ndarray, np.ndarray]:
+    """What to code with the tables and what to code after them.
+
+    Args:
+        symbols, indexes: int32 `[n]`.
+        tables: the set.
+
+    Returns:
+        Entry numbers `[n]`, the row's last one for what it has no entry for; and for those
+        a positive integer each, below `2**MAX_LENGTH`.
+    """
+    relative = symbols - tables.offsets[indexes]
+    last = tables.sizes[indexes] - 1
+    escaped = (relative < 0) | (relative >= last)
+    excess = np.where(relative < 0, -2 * relative - 1, 2 * (relative - last))[escaped]
+    return np.where(escaped, last, relative).astype(np.int32), (excess + 1).astype(np.int32)
+
+
+def unescape(
+    coded: np.ndarray,
+    indexes: np.ndarray,
+    tables: Tables,
+    values: Callable[[int], np.ndarray],
+) -> np.ndarray:
+    """The inverse of `escape`; `values(count)` fetches the integers of the escaped ones."""
+    last = tables.sizes[indexes] - 1
+    escaped = coded == last
+    if escaped.any():
+        excess = values(int(escaped.sum())) - 1
+        above = last[escaped] + (excess >> 1)
+        coded[escaped] = np.where(excess & 1, -((excess + 1) >> 1), above)
+    return (coded + tables.offsets[indexes]).astype(np.int32)
+
+
+def bit_lengths(values: np.ndarray) -> np.ndarray:
+    """The bit length of positive int32 values, int32."""
+    return np.frexp(values.astype(np.float64))[1].astype(np.int32)
 
 
 def _grouped(indexes: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int, int]]]:

@@ -2,8 +2,9 @@
 
 The only user of tensorflow-compression, which takes seconds to import: nothing here is
 imported unless it is asked for. Needs the extra `jaxlic[tfc]`. The strings are those of
-`tfc.entropy_encode_index` with one table a row and overflow enabled: symbols outside a table
-are coded with Elias gamma by the package itself.
+`tfc.entropy_encode_index` with one table a row. The package's own code for symbols outside a
+table is not used: its decoder does not return on some damaged strings. Escapes are spelt out
+with two more tables instead: their bit lengths, then their bits.
 """
 
 from __future__ import annotations
@@ -14,8 +15,20 @@ import os
 import numpy as np
 
 from jaxlic.bitstream import BitstreamError
-from jaxlic.entropy.range_coder import MAX_SYMBOL, RangeCoder, checked
-from jaxlic.entropy.tables import PRECISION, TableSets
+from jaxlic.entropy.range_coder import (
+    MAX_LENGTH,
+    RangeCoder,
+    bit_lengths,
+    checked,
+    escape,
+    unescape,
+)
+from jaxlic.entropy.tables import PRECISION, TOTAL, TableSets
+
+_BITS = np.array([TOTAL // 2, TOTAL // 2])
+_LENGTHS = np.full(MAX_LENGTH + 1, TOTAL // (MAX_LENGTH + 1))
+_LENGTHS[0] += TOTAL - _LENGTHS.sum()
+_BITS_ROW, _LENGTHS_ROW, _FIRST_ROW = 0, 1, 2
 
 
 @functools.cache
@@ -38,56 +51,69 @@ def load_tfc() -> RangeCoder:
 
     class Encoder:
         def __init__(self, tables: TableSets) -> None:
-            self._tables, self._first = tables, _first_rows(tables)
+            self._tables, self._first = tables, first_rows(tables)
             self._handle = tfc.create_range_encoder([], lookup(tables))
 
         def put(self, table: str, symbols: np.ndarray, indexes: np.ndarray) -> None:
-            relative = checked(symbols) - self._tables[table].offsets[indexes]
-            rows = indexes + self._first[table]
-            self._handle = tfc.entropy_encode_index(
-                self._handle, rows.astype(np.int32), relative.astype(np.int32)
-            )
+            indexes = indexes.ravel()
+            coded, values = escape(checked(symbols).ravel(), indexes, self._tables[table])
+            self._put(coded, indexes + self._first[table])
+            if values.size:
+                lengths = bit_lengths(values)
+                self._put(lengths, np.full_like(lengths, _LENGTHS_ROW))
+                bits = values[:, None] >> np.arange(MAX_LENGTH, dtype=np.int32) & 1
+                bits = bits[np.arange(MAX_LENGTH) < lengths[:, None] - 1]
+                self._put(bits, np.full_like(bits, _BITS_ROW))
 
         def finish(self) -> bytes:
             return tfc.entropy_encode_finalize(self._handle).numpy()
 
+        def _put(self, symbols: np.ndarray, rows: np.ndarray) -> None:
+            self._handle = tfc.entropy_encode_index(
+                self._handle, rows.astype(np.int32), symbols.astype(np.int32)
+            )
+
     class Decoder:
         def __init__(self, data: bytes, tables: TableSets) -> None:
-            self._tables, self._first = tables, _first_rows(tables)
+            self._tables, self._first = tables, first_rows(tables)
             self._handle = tfc.create_range_decoder(data, lookup(tables))
 
         def get(self, table: str, indexes: np.ndarray) -> np.ndarray:
-            rows = (indexes + self._first[table]).astype(np.int32)
-            try:
-                self._handle, relative = tfc.entropy_decode_index(
-                    self._handle, rows, rows.shape, tf.int32
-                )
-            except tf.errors.OpError as error:
-                raise BitstreamError("entropy-coded data is damaged") from error
-            symbols = relative.numpy() + self._tables[table].offsets[indexes]
-            if symbols.size and np.abs(symbols).max() > MAX_SYMBOL:
-                raise BitstreamError("entropy-coded data is damaged")
-            return symbols
+            shape, indexes = indexes.shape, indexes.ravel()
+            coded = self._get(indexes + self._first[table])
+            symbols = unescape(coded, indexes, self._tables[table], self._values)
+            return symbols.reshape(shape)
 
         def finish(self) -> None:
             if not tfc.entropy_decode_finalize(self._handle).numpy():
                 raise BitstreamError("entropy-coded data does not end where it should")
 
+        def _get(self, rows: np.ndarray) -> np.ndarray:
+            try:
+                self._handle, symbols = tfc.entropy_decode_index(
+                    self._handle, rows.astype(np.int32), rows.shape, tf.int32
+                )
+            except tf.errors.OpError as error:
+                raise BitstreamError("entropy-coded data is damaged") from error
+            return symbols.numpy()
+
+        def _values(self, count: int) -> np.ndarray:
+            lengths = self._get(np.full(count, _LENGTHS_ROW))
+            if lengths.min() < 1:
+                raise BitstreamError("entropy-coded data is damaged")
+            at = np.arange(MAX_LENGTH) < lengths[:, None] - 1
+            bits = np.zeros((count, MAX_LENGTH), np.int32)
+            bits[at] = self._get(np.full(int(at.sum()), _BITS_ROW))
+            return (1 << lengths - 1) + (bits << np.arange(MAX_LENGTH)).sum(axis=1)
+
     return RangeCoder("tfc", 1, Encoder, Decoder)
 
 
-@functools.lru_cache(maxsize=8)
-def _flat(rows: tuple[bytes, ...]) -> np.ndarray:
-    parts = []
-    for row in rows:
-        frequencies = np.frombuffer(row, np.uint16).astype(np.int64)
-        # A negative precision turns on the overflow code; the last symbol is the escape.
-        parts.append(np.concatenate([[-PRECISION, 0], np.cumsum(frequencies)]))
-    return np.concatenate(parts).astype(np.int32)
-
-
 def lookup(tables: TableSets) -> np.ndarray:
-    """All rows of all sets, by name of the set, in the layout of `create_range_encoder`."""
+    """The two tables of escapes, then all rows of all sets by name of the set.
+
+    In the layout of `create_range_encoder`: precision, then the cumulative frequencies.
+    """
     return _flat(
         tuple(
             tables[name].row(i).tobytes()
@@ -97,9 +123,16 @@ def lookup(tables: TableSets) -> np.ndarray:
     )
 
 
-def _first_rows(tables: TableSets) -> dict[str, int]:
-    first, result = 0, {}
+def first_rows(tables: TableSets) -> dict[str, int]:
+    """The row of `lookup` with which each set begins."""
+    first, result = _FIRST_ROW, {}
     for name in sorted(tables):
         result[name] = first
         first += len(tables[name].sizes)
     return result
+
+
+@functools.lru_cache(maxsize=8)
+def _flat(rows: tuple[bytes, ...]) -> np.ndarray:
+    parts = [_BITS, _LENGTHS, *(np.frombuffer(row, np.uint16).astype(np.int64) for row in rows)]
+    return np.concatenate([[PRECISION, 0, *np.cumsum(part)] for part in parts]).astype(np.int32)

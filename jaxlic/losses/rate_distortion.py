@@ -30,8 +30,29 @@ def squared_error(batch: Batch, rec: Reconstruction) -> jax.Array:
     return 255.0**2 * jnp.mean(error, axis=(1, 2, 3))
 
 
-def rate_distortion(lmbda: Callable[[jax.Array], jax.Array], *, balance: float = 0.0) -> Loss:
+def local_mean_error(batch: Batch, rec: Reconstruction, window: int = 16) -> jax.Array:
+    """Mean squared error of local means, `[B]`, on the 8-bit scale.
+
+    The mean of each colour in windows of `window` pixels, half overlapping. By Parseval it is
+    (nearly) the part of the squared error that lies in the lowest frequency.
+    """
+    error = batch["image"] - rec.x_hat
+    half = window // 2
+    b, h, w, c = error.shape
+    cells = error[:, : h // half * half, : w // half * half]
+    cells = cells.reshape(b, h // half, half, w // half, half, c).mean(axis=(2, 4))
+    means = (cells[:, 1:, 1:] + cells[:, 1:, :-1] + cells[:, :-1, 1:] + cells[:, :-1, :-1]) / 4
+    return 255.0**2 * jnp.mean(jnp.square(means), axis=(1, 2, 3))
+
+
+def rate_distortion(
+    lmbda: Callable[[jax.Array], jax.Array], *, balance: float = 0.0, mean_floor: float = 0.0
+) -> Loss:
     """The Lagrangian, given how quality `[B]` maps to lambda `[B]`.
+
+    At low rates the squared error is content with local means that are off by some levels,
+    which the eye sees as blocks and colour shifts in skies. `mean_floor` bounds from below
+    the lambda of `local_mean_error`; 0 is the plain Lagrangian.
 
     The batch holds `"image"`, `[B, H, W, 3]`, and `"quality"`, `[B]`.
     """
@@ -40,7 +61,11 @@ def rate_distortion(lmbda: Callable[[jax.Array], jax.Array], *, balance: float =
         bpp, mse = bits_per_pixel(batch, rec), squared_error(batch, rec)
         multiplier = lmbda(batch["quality"])
         weight = (multiplier / 0.015) ** -balance
-        value = jnp.mean(weight * (bpp + multiplier * mse))
+        cost = bpp + multiplier * mse
+        if mean_floor:
+            extra = jnp.maximum(mean_floor - multiplier, 0)
+            cost = cost + extra * local_mean_error(batch, rec)
+        value = jnp.mean(weight * cost)
         psnr = jnp.mean(10 * jnp.log10(255.0**2 / mse))
         return value, {"loss": value, "bpp": jnp.mean(bpp), "psnr": psnr}
 
