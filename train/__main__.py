@@ -6,6 +6,7 @@ import argparse
 import datetime
 import importlib.metadata
 import json
+import os
 import pathlib
 import shutil
 import sys
@@ -48,16 +49,35 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--tensorboard", action="store_true", help="write TensorBoard events too"
     )
+    parser.add_argument(
+        "--distributed",
+        action="store_true",
+        help="one of several processes: start this on every host (on TPU pods and under SLURM "
+        "they find each other; elsewhere set JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and "
+        "JAX_PROCESS_ID)",
+    )
     args = parser.parse_args(argv)
 
     from jaxlic.data import DataError, pack
     from jaxlic.experiment import ConfigError, load_experiment, parse_overrides
 
+    leads = True
+    if args.distributed:
+        import jax
+
+        # Found by JAX itself on TPU pods and under SLURM; named by hand elsewhere.
+        count, number = (os.environ.get(f"JAX_{n}") for n in ("NUM_PROCESSES", "PROCESS_ID"))
+        jax.distributed.initialize(
+            num_processes=None if count is None else int(count),
+            process_id=None if number is None else int(number),
+        )
+        leads = jax.process_index() == 0
     try:
         settings = parse_overrides(args.set)
         e = load_experiment(args.config, settings)
-        _claim(args.workdir, args.config, settings)
-        _train(e, args, pack)
+        if leads:
+            _claim(args.workdir, args.config, settings)
+        _train(e, args, pack, leads)
     except (ConfigError, DataError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -81,14 +101,15 @@ def _claim(workdir: pathlib.Path, config: pathlib.Path, settings: dict[str, str]
                 "choose a new --workdir, or repeat the old command to resume"
             )
         return
-    if workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
+    others = [p for p in workdir.iterdir() if p.name != "config.py"] if workdir.is_dir() else []
+    if others or workdir.is_file():
         raise ConfigError(f"{workdir}: exists and is not a training run")
     workdir.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(config, workdir / "config.py")
     recorded.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
 
 
-def _train(e, args, pack) -> None:
+def _train(e, args, pack, leads: bool) -> None:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -119,9 +140,10 @@ def _train(e, args, pack) -> None:
         },
         "images": len(packed.index),
     }
-    (args.workdir / "provenance.json").write_text(json.dumps(provenance, indent=2) + "\n")
+    if leads:
+        (args.workdir / "provenance.json").write_text(json.dumps(provenance, indent=2) + "\n")
     board = None
-    if args.tensorboard:
+    if args.tensorboard and leads:
         from tensorboardX import SummaryWriter
 
         board = SummaryWriter(str(args.workdir / "tensorboard"))
@@ -137,6 +159,8 @@ def _train(e, args, pack) -> None:
         last = {"time": time.monotonic(), "step": None}
 
         def log(kind, step, metrics):
+            if not leads:
+                return
             now = time.monotonic()
             record = {"kind": kind, "step": step, **metrics}
             if kind == "resume":

@@ -92,6 +92,8 @@ def _minutes(log: pathlib.Path) -> float:
 
     total, last = 0.0, None
     for line in log.read_text().splitlines():
+        if not line.endswith("}"):
+            continue  # Cut off when the run was killed.
         record = json.loads(line)
         now = datetime.datetime.fromisoformat(record["time"])
         if last is not None and record["kind"] != "resume":

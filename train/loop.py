@@ -7,7 +7,6 @@ for bit, as one that was left alone (same devices, same versions).
 
 from __future__ import annotations
 
-import json
 import pathlib
 import signal
 import time
@@ -17,6 +16,7 @@ import grain
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxlic import checkpoint
@@ -123,13 +123,15 @@ def run(
                     raise FloatingPointError(f"the loss is {means['loss']} at step {step}")
             if e.eval_every and held_out and (step % e.eval_every == 0 or step == e.steps):
                 log("eval", step, evaluate(e, state.ema, packed, held_out))
+            if jax.process_count() > 1 and step % e.log_every:
+                continue  # Hosts agree on the clock, and on signals, at these steps only.
             now = time.monotonic()
-            out_of_time = now - began > 60 * max_minutes
-            if stopped() or out_of_time or now - saved > 60 * e.save_minutes:
+            stopping = _agreed(stopped() or now - began > 60 * max_minutes)
+            if _agreed(stopping or now - saved > 60 * e.save_minutes):
                 save()
                 saved = now
-                if stopped() or out_of_time:
-                    break
+            if stopping:
+                break
         save()
         manager.wait_until_finished()
     return state
@@ -143,6 +145,8 @@ def _stop_on_signal() -> Callable[[], bool]:
     return lambda: bool(seen)
 
 
-def write_json(path: pathlib.Path, value: object) -> None:
-    """Writes readable JSON."""
-    path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+def _agreed(decision: bool) -> bool:
+    """The first process's decision, on all of them."""
+    if jax.process_count() == 1:
+        return decision
+    return bool(multihost_utils.broadcast_one_to_all(np.array(decision)))

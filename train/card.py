@@ -1,0 +1,88 @@
+"""Writes a model's card from measurements: `python -m train.card MODEL RESULTS.json`.
+
+RESULTS.json is what `jaxlic eval kodak/ --models MODEL --codecs jpeg,webp,avif --json` wrote.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import sys
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m train.card", description=__doc__)
+    parser.add_argument("model", type=pathlib.Path, help="a folder with model.json")
+    parser.add_argument("results", type=pathlib.Path, help="JSON of `jaxlic eval` on Kodak")
+    parser.add_argument("--notes", type=pathlib.Path, help="text to put first in the card")
+    args = parser.parse_args(argv)
+    try:
+        write_card(args.model, args.results, args.notes)
+    except (OSError, ValueError, KeyError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def write_card(folder: pathlib.Path, results: pathlib.Path, notes: pathlib.Path | None) -> None:
+    """Puts cost and Kodak figures into `model.json` and writes `card.md` beside it."""
+    from jaxlic import checkpoint, complexity, evaluation
+
+    model = checkpoint.load_model(folder)
+    records = json.loads(results.read_text())["records"]
+    points = evaluation.curves(records)
+    name = next(codec for codec in points if codec not in evaluation.STANDARD)
+    anchors = [codec for codec in evaluation.STANDARD if codec in points]
+    rates = {anchor: evaluation.bd_rates(points, anchor)[name] for anchor in anchors}
+    cost = complexity.kmacs_per_pixel(checkpoint.build(model.spec), model.params)
+    card = {
+        **model.card,
+        "kmacs_per_pixel": {way: round(value, 2) for way, value in cost.items()},
+        "kodak": {f"vs {anchor}": f"{rate:+.1f} %" for anchor, rate in rates.items() if rate},
+        "kodak_points": [[q, round(bpp, 4), round(psnr, 3)] for q, bpp, psnr in points[name]],
+    }
+    text = json.dumps(card, indent=2, sort_keys=True) + "\n"
+    (folder / "model.json").write_text(text)
+    (folder / "card.md").write_text(_card(card, notes.read_text() if notes else ""))
+
+
+def _card(card: dict, notes: str) -> str:
+    training, cost = card["training"], card["kmacs_per_pixel"]
+    versions = ", ".join(f"{k} {v}" for k, v in training["versions"].items())
+    settings = " ".join(f"{k}={v}" for k, v in training["settings"].items()) or "defaults"
+    lines = [
+        f"# {card['id']}",
+        "",
+        notes.strip(),
+        "",
+        "## Model",
+        "",
+        f"`{card['builder']}` with {json.dumps(card['settings'])}: {card['parameters']:,} "
+        f"parameters; {cost['encode']:.1f} kMAC a pixel to encode, {cost['decode']:.1f} to "
+        f"decode. No partial sum of the integer layers exceeds {card['largest_sum']:,} "
+        "(2^24 = 16,777,216 is the limit).",
+        "",
+        "## Last stage of training",
+        "",
+        f"{training['steps']:,} steps of {training['batch']} crops of "
+        f"{training['crop']}x{training['crop']} from {training['images']} photographs, seed "
+        f"{training['seed']}, {training['minutes']:.0f} minutes on {training['devices']} x "
+        f"{training['device']}; settings: {settings}; {versions}.",
+        "",
+        "## Kodak, 24 images, bytes of the files, PSNR of RGB",
+        "",
+        "| quality | bits per pixel | PSNR, dB |",
+        "| --- | --- | --- |",
+        *(f"| {q:g} | {bpp:.3f} | {psnr:.2f} |" for q, bpp, psnr in card["kodak_points"]),
+        "",
+        "BD-rate over 0.2 to 1.0 bits a pixel: "
+        + ", ".join(f"{value} {anchor}" for anchor, value in card["kodak"].items())
+        + ".",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
