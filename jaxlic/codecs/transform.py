@@ -24,7 +24,7 @@ from jaxlic.ops import quantisation
 from jaxlic.ops.quantisation import Quantiser
 
 TILE = 1024
-HALO = 64
+HALO = 128
 _WINDOWS = (128, 256, 512, 768, TILE + 2 * HALO)
 
 

@@ -22,6 +22,7 @@ from flax import linen as nn
 
 from jaxlic.core import MAX_QUALITY, MIN_QUALITY
 from jaxlic.nn.conv import Conv, ConvTranspose, conv2d
+from jaxlic.nn.deband import deband
 from jaxlic.nn.gdn import GDN
 from jaxlic.ops.geometry import depth_to_space, extend, keep, shrunk, space_to_depth
 
@@ -97,12 +98,18 @@ class LappedAnalysis(nn.Module):
 
 
 class LappedSynthesis(nn.Module):
-    """The mirror image of `LappedAnalysis`; the same attributes."""
+    """The mirror image of `LappedAnalysis`, then `deband`.
+
+    Attributes:
+        features, latents, hidden, blocks: as in `LappedAnalysis`.
+        deband: thresholds at quality 1 and 100, in levels of 255, log-linear between.
+    """
 
     features: int = 128
     latents: int = 320
     hidden: int = 192
     blocks: tuple[int, int] = (2, 2)
+    deband: tuple[float, float] = (2.9, 0.29)
     stride: int = 16
 
     @nn.compact
@@ -122,7 +129,10 @@ class LappedSynthesis(nn.Module):
         adjoint = kernel[::-1, ::-1].swapaxes(2, 3)
         x = extend(x, 1, shrunk(size, 8), "edge")
         x = depth_to_space(conv2d(x, adjoint, padding=((0, 0), (0, 0))), 8)
-        return x[:, 4:-4, 4:-4] + 0.5
+        t = (quality - MIN_QUALITY) / (MAX_QUALITY - MIN_QUALITY)
+        first, last = self.deband
+        threshold = first / 255 * (last / first) ** t
+        return deband(x[:, 4:-4, 4:-4] + 0.5, threshold[:, None, None, None], size)
 
 
 class ResidualBlock(nn.Module):

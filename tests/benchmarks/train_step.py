@@ -4,7 +4,7 @@
 
 N=128, M=192, 5x5 convolutions of stride 2, GDN, Gaussian likelihood of noisy latents, Adam:
 the same layers, sizes and arithmetic on both sides. "plain lax" is the same model with the
-convolutions as XLA differentiates them. Wall seconds, median of five steps; and the first
+convolutions as XLA differentiates them. Wall seconds, median of three steps; and the first
 call, which compiles.
 """
 
@@ -20,7 +20,7 @@ import sys
 import time
 
 N, M = 128, 192
-STEPS = 5
+STEPS = 3
 
 
 def _timed(step) -> dict[str, float]:
