@@ -19,6 +19,7 @@ from jaxlic.entropy.coder import Coder
 from jaxlic.entropy.factorized import FactorizedPrior
 from jaxlic.entropy.tables import TableSets, factorized_tables, gaussian_tables
 from jaxlic.nn.hyper import MAX_HYPER_LATENT, HyperAnalysis, HyperSynthesis
+from jaxlic.nn.staged import staged
 from jaxlic.nn.transforms import (
     ConvAnalysis,
     ConvSynthesis,
@@ -78,9 +79,8 @@ class Hyperprior(nn.Module):
         end = float(-np.log(ideal_step(MAX_LMBDA)))
         self.gain = QualityGain(self.latents, start, end)
         self.inverse_gain = QualityGain(self.latents, -start, -end)
-        # Jitted for the coders that run outside jit; inside jit it makes no difference.
-        self.hyper_analysis = nn.jit(HyperAnalysis)(self.hyper_features, self.hyper_latents)
-        self.hyper_synthesis = nn.jit(HyperSynthesis)(self.synthesis_features, self.latents)
+        self.hyper_analysis = HyperAnalysis(self.hyper_features, self.hyper_latents)
+        self.hyper_synthesis = HyperSynthesis(self.synthesis_features, self.latents)
         self.prior = FactorizedPrior(self.hyper_latents)
 
     @property
@@ -103,10 +103,11 @@ class Hyperprior(nn.Module):
         self, y: jax.Array, coder: Coder, quality: jax.Array, size: jax.Array | None = None
     ) -> jax.Array:
         """The only place where latents are coded. Returns what the decoder knows of `y`."""
-        z = self.hyper_analysis(y, size)
+        z = staged(self.hyper_analysis, y, size)
         z = clip(z, -MAX_HYPER_LATENT, MAX_HYPER_LATENT)
-        z_hat = coder("z", z, self.prior(), shrunk(size, 4))
-        return coder("y", y, self.hyper_synthesis(z_hat, quality, size), size)
+        z_hat = coder("z", z, staged(self.prior), shrunk(size, 4))
+        model = staged(self.hyper_synthesis, z_hat, quality, size)
+        return coder("y", y, model, size)
 
     def synthesis(
         self, y_hat: jax.Array, quality: jax.Array, size: jax.Array | None = None

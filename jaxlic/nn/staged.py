@@ -1,0 +1,32 @@
+"""Compiled sub-networks for code that runs step by step on the host."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+from flax import linen as nn
+
+
+def staged(module: nn.Module, *args: Any) -> Any:
+    """`module(*args)`, through a compiled program if nothing is being traced.
+
+    An entropy coder is asked between networks, so a codec's `code` runs outside jit when
+    files are written and read. Programs are kept for each module's configuration: a second
+    call with the same shapes traces and compiles nothing (as `nn.jit` would).
+
+    Args:
+        module: a bound submodule.
+        args: arrays, or None.
+    """
+    tracing = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(args))
+    if tracing or module.is_initializing() or jax.config.jax_disable_jit:
+        return module(*args)
+    unbound, variables = module.unbind()
+    return _program(unbound)(variables, *args)
+
+
+@functools.lru_cache(maxsize=64)
+def _program(module: nn.Module):
+    return jax.jit(module.apply)
