@@ -1,6 +1,7 @@
-"""Writes a model's card from measurements: `python -m train.card MODEL RESULTS.json`.
+"""Writes a model's card from measurements: `python -m train.card MODEL RESULTS.json ...`.
 
-RESULTS.json is what `jaxlic eval kodak/ --models MODEL --codecs jpeg,webp,avif --json` wrote.
+RESULTS.json is what `jaxlic eval kodak/ --models MODEL --codecs jpeg,webp,avif --json` wrote;
+models and standard codecs may be in files of their own.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ def main(argv: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m train.card", description=__doc__)
     parser.add_argument("model", type=pathlib.Path, help="a folder with model.json")
-    parser.add_argument("results", type=pathlib.Path, help="JSON of `jaxlic eval` on Kodak")
+    parser.add_argument(
+        "results", type=pathlib.Path, nargs="+", help="JSON of `jaxlic eval` on Kodak"
+    )
     parser.add_argument("--notes", type=pathlib.Path, help="text to put first in the card")
     args = parser.parse_args(argv)
     try:
@@ -26,12 +29,14 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def write_card(folder: pathlib.Path, results: pathlib.Path, notes: pathlib.Path | None) -> None:
+def write_card(
+    folder: pathlib.Path, results: list[pathlib.Path], notes: pathlib.Path | None
+) -> None:
     """Puts cost and Kodak figures into `model.json` and writes `card.md` beside it."""
     from jaxlic import checkpoint, complexity, evaluation
 
     model = checkpoint.load_model(folder)
-    records = json.loads(results.read_text())["records"]
+    records = [r for path in results for r in json.loads(path.read_text())["records"]]
     points = evaluation.curves(records)
     name = next(codec for codec in points if codec not in evaluation.STANDARD)
     anchors = [codec for codec in evaluation.STANDARD if codec in points]
