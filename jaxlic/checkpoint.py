@@ -153,7 +153,11 @@ def load_params(name: str | pathlib.Path) -> Params:
 
 
 def save_model(
-    path: pathlib.Path, params: Params, spec: Spec, description: dict[str, Any]
+    path: pathlib.Path,
+    params: Params,
+    spec: Spec,
+    description: dict[str, Any],
+    tables: TableSets | None = None,
 ) -> None:
     """Writes a model folder.
 
@@ -162,6 +166,7 @@ def save_model(
         params: float32 parameters.
         spec: how the model is built.
         description: goes into `model.json`; must hold `id` and `number`.
+        tables: what to code with; None for those of the model's distributions.
 
     Raises:
         ModelError: if decoding with these parameters would not be exact.
@@ -174,10 +179,10 @@ def save_model(
         bound = codec.check(params)
     except ValueError as error:
         raise ModelError(str(error)) from error
-    for name, tables in codec.tables(params).items():
-        stored[f"{_TABLES}/{name}/frequencies"] = tables.frequencies
-        stored[f"{_TABLES}/{name}/sizes"] = tables.sizes
-        stored[f"{_TABLES}/{name}/offsets"] = tables.offsets
+    for name, rows in (tables or codec.tables(params)).items():
+        stored[f"{_TABLES}/{name}/frequencies"] = rows.frequencies
+        stored[f"{_TABLES}/{name}/sizes"] = rows.sizes
+        stored[f"{_TABLES}/{name}/offsets"] = rows.offsets
     path.mkdir(parents=True, exist_ok=True)
     (path / "weights.safetensors").write_bytes(save(stored))
     description = {

@@ -49,7 +49,7 @@ def test_estimated_bits_are_those_of_the_file(codec, photo):
     rec = jax.jit(m.codec.forward)(m.params, x, jnp.full(1, 50.0), jax.random.key(0))
     file = api.parse(codec.compress(photo, 50.0))
     assert 8 * sum(map(len, file.segments)) == pytest.approx(
-        float(sum(rec.bits.values())[0]), rel=0.05
+        float(sum(rec.bits.values())[0]), rel=0.1
     )
 
 

@@ -6,6 +6,18 @@ import argparse
 import json
 import pathlib
 import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jaxlic.entropy.range_coder import RangeCoder, escape
+from jaxlic.entropy.tables import TableSets, calibrated
+
+if TYPE_CHECKING:
+    from jaxlic.checkpoint import Model
+    from jaxlic.data import Packed
+
+_CROPS = 600
 
 EPILOG = """example:
   python -m train.export runs/base mymodel
@@ -30,21 +42,37 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--number", type=int, default=0, help="only for shipped models: what files call it"
     )
+    parser.add_argument(
+        "--calibrate",
+        type=pathlib.Path,
+        metavar="FOLDER",
+        help="fit the tables to symbols counted on the training images of this folder",
+    )
     args = parser.parse_args(argv)
 
     from jaxlic.checkpoint import ModelError
+    from jaxlic.data import DataError
     from jaxlic.experiment import ConfigError
 
     try:
-        export(args.workdir, args.out, id_=args.id, number=args.number)
-    except (ConfigError, ModelError, FileNotFoundError) as error:
+        export(args.workdir, args.out, id_=args.id, number=args.number, folder=args.calibrate)
+    except (ConfigError, DataError, ModelError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def export(workdir: pathlib.Path, out: pathlib.Path, *, id_: str | None, number: int) -> None:
+def export(
+    workdir: pathlib.Path,
+    out: pathlib.Path,
+    *,
+    id_: str | None,
+    number: int,
+    folder: pathlib.Path | None = None,
+) -> None:
     """Writes the EMA parameters of the last checkpoint in `workdir` to the folder `out`.
+
+    With the training images' `folder` the tables are calibrated on them.
 
     Raises:
         FileNotFoundError: if the run or its checkpoint is missing.
@@ -54,7 +82,8 @@ def export(workdir: pathlib.Path, out: pathlib.Path, *, id_: str | None, number:
     import jax
     import orbax.checkpoint as ocp
 
-    from jaxlic.checkpoint import save_model
+    from jaxlic.checkpoint import load_model, save_model
+    from jaxlic.data import pack
     from jaxlic.experiment import load_experiment
     from train.step import init_state
 
@@ -84,6 +113,42 @@ def export(workdir: pathlib.Path, out: pathlib.Path, *, id_: str | None, number:
         },
     }
     save_model(out, state.ema, e.spec, description)
+    if folder is not None:
+        description["training"]["calibrated_on"] = _CROPS
+        tables = calibrate(load_model(out), pack(folder), held_out=e.held_out)
+        save_model(out, state.ema, e.spec, description, tables)
+
+
+def calibrate(model: Model, packed: Packed, *, held_out: int) -> TableSets:
+    """The tables of `model`, fitted to its symbols on crops of the training images.
+
+    Crops of at most 256x256 pixels at qualities that cover the range; which ones depends on
+    the images alone.
+    """
+    counts: dict[str, dict[int, np.ndarray]] = {name: {} for name in model.tables}
+
+    class Counter:
+        """An encoder that counts entries of table rows."""
+
+        def put(self, table: str, symbols: np.ndarray, indexes: np.ndarray) -> None:
+            rows, indexes = model.tables[table], indexes.ravel()
+            entries, _ = escape(symbols.ravel(), indexes, rows)
+            for i in np.unique(indexes):
+                seen = np.bincount(entries[indexes == i], minlength=rows.sizes[i])
+                counts[table][int(i)] = counts[table].get(int(i), 0) + seen
+
+        def finish(self) -> bytes:
+            return b""
+
+    coder = RangeCoder("counter", 0, lambda tables: Counter(), None)
+    rng, (chosen, _) = np.random.default_rng(0), packed.split(held_out)
+    for k in range(_CROPS):
+        image = packed[chosen[rng.integers(len(chosen))]]
+        top, left = (rng.integers(max(n - 256, 0) + 1) for n in image.shape[:2])
+        crop = np.ascontiguousarray(image[top : top + 256, left : left + 256])
+        quality = 1 + 99 * (k + 0.5) / _CROPS
+        model.codec.compress(model.params, model.tables, crop, quality, coder)
+    return {name: calibrated(rows, counts[name]) for name, rows in model.tables.items()}
 
 
 def _minutes(log: pathlib.Path) -> float:

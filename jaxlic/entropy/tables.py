@@ -63,13 +63,33 @@ def gaussian_tables() -> Tables:
     rows = []
     for scale in scale_table():
         # Photographs have heavier tails than a Gaussian: small outliers need no escape.
-        half = max(4, math.ceil(3.0 * scale))
+        half = max(8, math.ceil(3.0 * scale))
         while math.erfc((half + 0.5) / scale / math.sqrt(2)) > _TAIL:
             half += 1
         edges = (np.arange(-half, half + 2) - 0.5) / scale
         cdf = np.array([0.5 * math.erfc(-edge / math.sqrt(2)) for edge in edges])
         rows.append((np.diff(cdf), -half))
     return _from_rows(rows)
+
+
+def calibrated(tables: Tables, counts: dict[int, np.ndarray], weight: float = 200.0) -> Tables:
+    """`tables`, fitted to what was counted.
+
+    Latents given their scale are more peaked, with heavier tails, than a Gaussian. The
+    frequencies become those counted, the old ones having the say of `weight` symbols.
+
+    Args:
+        tables: the set to start from.
+        counts: by row, how often each of its entries, the escape included, was coded.
+        weight: above 0.
+    """
+    rows = []
+    for i in range(len(tables.sizes)):
+        pmf = tables.row(i).astype(np.float64) / TOTAL * weight
+        if i in counts:
+            pmf += counts[i]
+        rows.append(_to_frequencies(pmf / pmf.sum()))
+    return dataclasses.replace(tables, frequencies=np.concatenate(rows).astype(np.uint16))
 
 
 def factorized_tables(model: Factorized) -> Tables:
@@ -87,7 +107,7 @@ def factorized_tables(model: Factorized) -> Tables:
 
 
 def _from_rows(rows: list[tuple[np.ndarray, int]]) -> Tables:
-    rounded = [_to_frequencies(pmf) for pmf, _ in rows]
+    rounded = [_to_frequencies(np.append(pmf, max(1 - pmf.sum(), 0))) for pmf, _ in rows]
     return Tables(
         np.concatenate(rounded).astype(np.uint16),
         np.array([len(row) for row in rounded], np.int32),
@@ -96,8 +116,7 @@ def _from_rows(rows: list[tuple[np.ndarray, int]]) -> Tables:
 
 
 def _to_frequencies(pmf: np.ndarray) -> np.ndarray:
-    """Integers of at least 1 that sum to 2**16, the escape appended."""
-    pmf = np.append(pmf, max(1 - pmf.sum(), 0))
+    """Integers of at least 1 that sum to 2**16."""
     share = pmf / pmf.sum() * (TOTAL - len(pmf))
     frequencies = 1 + np.floor(share).astype(np.int64)
     # The remainder goes to the largest fractions, ties to the lower symbol.

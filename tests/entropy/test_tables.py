@@ -6,7 +6,13 @@ import pytest
 
 from jaxlic.entropy.factorized import FactorizedPrior
 from jaxlic.entropy.models import scale_table
-from jaxlic.entropy.tables import TOTAL, Tables, factorized_tables, gaussian_tables
+from jaxlic.entropy.tables import (
+    TOTAL,
+    Tables,
+    calibrated,
+    factorized_tables,
+    gaussian_tables,
+)
 
 
 def test_every_row_is_a_distribution():
@@ -44,3 +50,12 @@ def test_tables_that_make_no_sense_are_refused(frequencies, sizes):
     frequencies = np.array(frequencies, np.int64).astype(np.uint16)
     with pytest.raises(ValueError, match="row"):
         Tables(frequencies, np.array(sizes, np.int32), np.zeros(len(sizes), np.int32))
+
+
+def test_calibrated_rows_approach_what_was_counted():
+    tables = gaussian_tables()
+    counts = np.zeros(int(tables.sizes[20]), np.int64)
+    counts[-2:] = 100_000
+    fitted = calibrated(tables, {20: counts})
+    assert fitted.row(20)[-1] / TOTAL == pytest.approx(0.5, abs=0.01)
+    np.testing.assert_allclose(fitted.row(19), tables.row(19), atol=2)

@@ -29,7 +29,8 @@ def test_a_run_is_exported_and_compresses(tmp_path, photos, photo, capsys):
         json.loads(s) for s in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     ]
     assert [r["step"] for r in records if r["kind"] == "train"] == [1, 2, 3]
-    assert export.main([str(tmp_path / "run"), str(tmp_path / "model")]) == 0
+    command = [str(tmp_path / "run"), str(tmp_path / "model"), "--calibrate", str(photos)]
+    assert export.main(command) == 0
     codec = jaxlic.load(tmp_path / "model")
     assert codec.model.card["training"]["steps"] == 3
     assert codec.decompress(codec.compress(photo)).shape == photo.shape
