@@ -80,14 +80,16 @@ def calibrated(tables: Tables, counts: dict[int, np.ndarray], weight: float = 20
 
     Args:
         tables: the set to start from.
-        counts: by row, how often each of its entries, the escape included, was coded.
+        counts: by row, how often each of its entries, the escape included, was coded; rows
+            that are not in it stay as they are.
         weight: above 0.
     """
     rows = []
     for i in range(len(tables.sizes)):
-        pmf = tables.row(i).astype(np.float64) / TOTAL * weight
-        if i in counts:
-            pmf += counts[i]
+        if i not in counts:
+            rows.append(tables.row(i))
+            continue
+        pmf = tables.row(i).astype(np.float64) / TOTAL * weight + counts[i]
         rows.append(_to_frequencies(pmf / pmf.sum()))
     return dataclasses.replace(tables, frequencies=np.concatenate(rows).astype(np.uint16))
 
