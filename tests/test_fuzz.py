@@ -44,8 +44,9 @@ def test_files_with_forged_checksums_neither_crash_nor_hang(case):
     """What an attacker can do: damage the coded data and seal it again."""
     codec, data = case
     file = api.parse(data)
+    assert _decode(codec, bitstream.pack(file))
     rng = np.random.default_rng(1)
-    began, decoded = time.monotonic(), 0
+    began = time.monotonic()
     for i in range(200):
         segment = bytearray(file.segments[0])
         for _ in range(rng.integers(1, 6)):
@@ -55,8 +56,7 @@ def test_files_with_forged_checksums_neither_crash_nor_hang(case):
         if i % 5 == 0:
             segment = bytearray(rng.bytes(rng.integers(0, 400)))
         forged = dataclasses.replace(file, segments=(bytes(segment),))
-        decoded += _decode(codec, bitstream.pack(forged))
-    assert 0 < decoded < 200
+        _decode(codec, bitstream.pack(forged))
     assert time.monotonic() - began < 120
 
 
