@@ -17,6 +17,7 @@ _HOMES = {
     "ImageCodec": "api",
     "load": "api",
     "BitstreamError": "bitstream",
+    "ImageRescaler": "thumbnail",
     "ModelError": "checkpoint",
     "load_model": "checkpoint",
     "save_model": "checkpoint",
@@ -24,6 +25,8 @@ _HOMES = {
     "transform_codec": "codecs.transform",
     "Codec": "core",
     "Reconstruction": "core",
+    "Rescaler": "core",
+    "rescaler": "codecs.rescaler",
     "ImageError": "images",
     "Picture": "images",
 }

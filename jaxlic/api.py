@@ -11,12 +11,13 @@ import numpy as np
 
 from jaxlic import bitstream, checkpoint, images
 from jaxlic.bitstream import BitstreamError, File, Header
-from jaxlic.checkpoint import Model
+from jaxlic.checkpoint import Model, ModelError
 from jaxlic.codecs.transform import padded, tiles
-from jaxlic.core import MAX_QUALITY, MIN_QUALITY
+from jaxlic.core import MAX_QUALITY, MIN_QUALITY, Codec
 from jaxlic.data import cache_folder
 from jaxlic.entropy.range_coder import CONSTRICTION, RangeCoder
 from jaxlic.images import Picture
+from jaxlic.thumbnail import ImageRescaler
 
 DEFAULT_MODEL = "base"
 DEFAULT_QUALITY = 40.0
@@ -102,8 +103,10 @@ class ImageCodec:
         return Picture(rgb, alpha, file.icc)
 
 
-def load(model: str | pathlib.Path = DEFAULT_MODEL) -> ImageCodec:
+def load(model: str | pathlib.Path = DEFAULT_MODEL) -> ImageCodec | ImageRescaler:
     """Loads a shipped model by its id, or an exported one by its folder.
+
+    What comes back is an `ImageCodec`, or an `ImageRescaler` if the model makes thumbnails.
 
     Compiled programs are kept in the user's cache folder (`$JAXLIC_CACHE`), so that the
     second process starts fast. A compilation cache that is already configured is left alone.
@@ -120,7 +123,16 @@ def load(model: str | pathlib.Path = DEFAULT_MODEL) -> ImageCodec:
             jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
             jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-    return ImageCodec(checkpoint.load_model(model))
+    loaded = checkpoint.load_model(model)
+    return (ImageCodec if isinstance(loaded.codec, Codec) else ImageRescaler)(loaded)
+
+
+def load_codec(model: str | pathlib.Path = DEFAULT_MODEL) -> ImageCodec:
+    """As `load`, for codecs alone. Raises ModelError for a rescaler too."""
+    loaded = load(model)
+    if not isinstance(loaded, ImageCodec):
+        raise ModelError(f"{model}: makes thumbnails (jaxlic downscale), not .jlic files")
+    return loaded
 
 
 def load_for(data: bytes, model: str | pathlib.Path | None = None) -> ImageCodec:
@@ -131,10 +143,10 @@ def load_for(data: bytes, model: str | pathlib.Path | None = None) -> ImageCodec
     """
     header = parse(data).header
     if model is not None:
-        return load(model)
+        return load_codec(model)
     for name in checkpoint.shipped():
         if checkpoint.card(name)["number"] == header.model:
-            return load(name)
+            return load_codec(name)
     raise BitstreamError(f"written by model {_name(header)}, which is not shipped; name it")
 
 

@@ -20,15 +20,19 @@ import jax
 import numpy as np
 from safetensors.numpy import load, save
 
-from jaxlic.codecs import hyperprior
+from jaxlic.codecs import bicubic, hyperprior, sain
+from jaxlic.codecs.rescaler import RescalingModel, rescaler
 from jaxlic.codecs.transform import TransformModel, transform_codec
-from jaxlic.core import Codec, Params
+from jaxlic.core import Codec, Params, Rescaler
 from jaxlic.entropy.tables import Tables, TableSets
 
 SHIPPED = pathlib.Path(__file__).parent / "weights"
 BUILDERS = {
     "hyperprior.lapped": hyperprior.lapped,
     "hyperprior.convolutional": hyperprior.convolutional,
+    "rescaler.dense": sain.dense,
+    "rescaler.folded": sain.folded,
+    "rescaler.bicubic": bicubic.restored_bicubic,
 }
 _TABLES = "tables"
 _SCALE = ":scale"
@@ -54,9 +58,9 @@ class Model(NamedTuple):
         number: what a file calls it; 0 if it is not shipped.
         fingerprint: 4 bytes of SHA-256 over the id, the parameters and the tables.
         spec, card: how it was built, and what `model.json` says of it.
-        codec: the pure functions.
+        codec: the pure functions, of a codec or of a rescaler.
         params: what they take.
-        tables: the integer tables stored with the weights.
+        tables: the integer tables stored with the weights; empty for a rescaler.
     """
 
     id: str
@@ -64,12 +68,12 @@ class Model(NamedTuple):
     fingerprint: bytes
     spec: Spec
     card: dict[str, Any]
-    codec: Codec
+    codec: Codec | Rescaler
     params: Params
     tables: TableSets
 
 
-def build(spec: Spec) -> TransformModel:
+def build(spec: Spec) -> TransformModel | RescalingModel:
     """The linen module of a spec.
 
     Raises:
@@ -81,6 +85,12 @@ def build(spec: Spec) -> TransformModel:
         return BUILDERS[spec.builder](**spec.settings)
     except (TypeError, ValueError) as error:
         raise ModelError(f"{spec.builder}: {error}") from error
+
+
+def assemble(spec: Spec) -> Codec | Rescaler:
+    """The pure functions of a spec. Raises ModelError as `build` does."""
+    model = build(spec)
+    return rescaler(model) if spec.builder.startswith("rescaler.") else transform_codec(model)
 
 
 def shipped() -> list[str]:
@@ -129,11 +139,12 @@ def _load_model(path: pathlib.Path) -> Model:
         params = flax.traverse_util.unflatten_dict(_dequantise(arrays), sep="/")
     except Exception as error:  # safetensors has no public exception hierarchy.
         raise ModelError(f"{path.name}: the weights cannot be read ({error})") from error
-    codec = transform_codec(build(spec))
-    try:
-        codec.check(params)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path.name}: {error}") from error
+    codec = assemble(spec)
+    if isinstance(codec, Codec):
+        try:
+            codec.check(params)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"{path.name}: {error}") from error
     digest = hashlib.sha256(description["id"].encode() + b"\0" + data).digest()[:4]
     return Model(
         description["id"],
@@ -171,18 +182,19 @@ def save_model(
     Raises:
         ModelError: if decoding with these parameters would not be exact.
     """
-    codec = transform_codec(build(spec))
+    codec = assemble(spec)
     params = jax.device_get(params)
     stored = _quantise(flax.traverse_util.flatten_dict(params, sep="/"))
     params = flax.traverse_util.unflatten_dict(_dequantise(dict(stored)), sep="/")
-    try:
-        bound = codec.check(params)
-    except ValueError as error:
-        raise ModelError(str(error)) from error
-    for name, rows in (tables or codec.tables(params)).items():
-        stored[f"{_TABLES}/{name}/frequencies"] = rows.frequencies
-        stored[f"{_TABLES}/{name}/sizes"] = rows.sizes
-        stored[f"{_TABLES}/{name}/offsets"] = rows.offsets
+    if isinstance(codec, Codec):
+        try:
+            description = {**description, "largest_sum": int(codec.check(params))}
+        except ValueError as error:
+            raise ModelError(str(error)) from error
+        for name, rows in (tables or codec.tables(params)).items():
+            stored[f"{_TABLES}/{name}/frequencies"] = rows.frequencies
+            stored[f"{_TABLES}/{name}/sizes"] = rows.sizes
+            stored[f"{_TABLES}/{name}/offsets"] = rows.offsets
     path.mkdir(parents=True, exist_ok=True)
     (path / "weights.safetensors").write_bytes(save(stored))
     description = {
@@ -190,7 +202,6 @@ def save_model(
         "builder": spec.builder,
         "settings": spec.settings,
         "parameters": int(sum(np.size(a) for a in jax.tree.leaves(params))),
-        "largest_sum": int(bound),
     }
     text = json.dumps(description, indent=2, sort_keys=True) + "\n"
     (path / "model.json").write_text(text)

@@ -64,4 +64,26 @@ class Codec(NamedTuple):
     stride: int
 
 
+class Rescaler(NamedTuple):
+    """A rescaler is four pure functions too; its file is an ordinary JPEG or WebP thumbnail.
+
+    Attributes:
+        init, forward: as a `Codec`'s; the thumbnail goes through a standard codec at
+            `quality` on the way, and `aux` holds what the losses need.
+        downscale: `(params, image) -> thumbnail`: uint8 `[H, W, 3]` of any size to uint8
+            `[ceil(H / scale), ceil(W / scale), 3]`. Runs on the host, tile by tile.
+        upscale: `(params, thumbnail, (H, W), latent, seed) -> image`, uint8 likewise; `latent`
+            is "mean", "zero" or "sample", `seed` the seed of samples.
+        scale: the factor.
+        stride: what height and width must divide by in `forward`.
+    """
+
+    init: Callable[..., Params]
+    forward: Callable[..., Reconstruction]
+    downscale: Callable[..., np.ndarray]
+    upscale: Callable[..., np.ndarray]
+    scale: int
+    stride: int
+
+
 Loss = Callable[[Batch, Reconstruction], tuple[jax.Array, Metrics]]

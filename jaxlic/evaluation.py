@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 
 from jaxlic import api, images, metrics
+from jaxlic.codecs.bicubic import RestoredBicubic
+from jaxlic.codecs.rescaler import rescaler
+from jaxlic.thumbnail import ImageRescaler
 
 STANDARD = ("jpeg", "webp", "avif", "jxl")
 QUALITIES = {
@@ -19,6 +22,8 @@ QUALITIES = {
     "jxl": (20, 35, 50, 60, 70, 80, 85, 90),
 }
 MODEL_QUALITIES = (5, 15, 25, 35, 45, 55, 65, 75, 85, 95)
+THUMBNAIL_QUALITIES = (30, 50, 70, 80, 90)
+BICUBIC = {"bicubic-x2": 2, "bicubic-x4": 4}
 
 Record = dict[str, Any]
 RoundTrip = Callable[[np.ndarray, float], tuple[int, np.ndarray]]
@@ -34,23 +39,54 @@ def standard(codec: str) -> RoundTrip:
     return round_trip
 
 
-def learned(model: str | pathlib.Path) -> RoundTrip:
-    """A model of ours, likewise; the file is complete, header and checksums included."""
+def learned(
+    model: str | pathlib.Path, qualities: Sequence[float] | None = None
+) -> dict[str, tuple[RoundTrip, Sequence[float]]]:
+    """A model of ours by the names of its curves, for `evaluate`.
+
+    A codec has one; its file is complete, header and checksums included. A rescaler has two,
+    for thumbnails in JPEG and WebP; so have `bicubic-x2` and `bicubic-x4`.
+    """
+    if model in BICUBIC:
+        plain = rescaler(RestoredBicubic(BICUBIC[model], width=0))
+        down, up = (lambda x: plain.downscale({}, x)), (lambda x, s: plain.upscale({}, x, s))
+        return _thumbnails(str(model), down, up, qualities)
     codec = api.load(model)
+    if isinstance(codec, ImageRescaler):
+        return _thumbnails(str(model), codec.downscale, codec.upscale, qualities)
 
     def round_trip(image: np.ndarray, quality: float) -> tuple[int, np.ndarray]:
         data = codec.compress(image, quality)
         return len(data), codec.decompress(data)
 
-    return round_trip
+    return {str(model): (round_trip, qualities or MODEL_QUALITIES)}
+
+
+def _thumbnails(name, down, up, qualities):
+    last: dict[str, Any] = {}  # An image is reduced once for all qualities.
+
+    def through(format_: str) -> RoundTrip:
+        def round_trip(image: np.ndarray, quality: float) -> tuple[int, np.ndarray]:
+            if last.get("image") is not image:
+                last.update(image=image, small=down(image))
+            data = images.encode(last["small"], format_, round(quality))
+            return len(data), up(images.decode(data, format_), image.shape[:2])
+
+        return round_trip
+
+    qualities = qualities or THUMBNAIL_QUALITIES
+    return {f"{name}/{f}": (through(f), qualities) for f in ("jpeg", "webp")}
 
 
 def evaluate(
-    files: Iterable[pathlib.Path], codecs: dict[str, tuple[RoundTrip, Sequence[float]]]
+    files: Iterable[pathlib.Path],
+    codecs: dict[str, tuple[RoundTrip, Sequence[float]]],
+    border: int = 0,
 ) -> Iterable[Record]:
     """Yields a record for each file, codec and quality.
 
-    A record holds codec, image, quality, bytes, bpp, psnr and seconds (there and back).
+    A record holds codec, image, quality, bytes, bpp, psnr (RGB), psnr_y and ssim_y (luma,
+    `border` pixels cropped) and seconds (there and back).
 
     Raises:
         images.ImageError: if a file is no image.
@@ -68,6 +104,8 @@ def evaluate(
                     "bytes": size,
                     "bpp": 8 * size / (image.shape[0] * image.shape[1]),
                     "psnr": metrics.psnr(image, back),
+                    "psnr_y": metrics.psnr_luma(image, back, border),
+                    "ssim_y": metrics.ssim_luma(image, back, border),
                     "seconds": time.perf_counter() - began,
                 }
 
@@ -82,6 +120,31 @@ def curves(records: Sequence[Record]) -> dict[str, list[tuple[float, float, floa
             point = (np.mean([r["bpp"] for r in at]), np.mean([r["psnr"] for r in at]))
             result.setdefault(codec, []).append((quality, *map(float, point)))
     return result
+
+
+def averages(records: Sequence[Record], metric: str) -> dict[tuple[str, float], float]:
+    """The mean of a metric over images, by (codec, quality)."""
+    values: dict[tuple[str, float], list[float]] = {}
+    for r in records:
+        values.setdefault((r["codec"], r["quality"]), []).append(r[metric])
+    return {key: float(np.mean(v)) for key, v in values.items()}
+
+
+def at_equal_bytes(
+    records: Sequence[Record], anchor: str, metric: str = "psnr_y"
+) -> dict[tuple[str, float], float | None]:
+    """What `anchor` reaches at the rate of every (codec, quality), by its own curve.
+
+    Interpolated between the anchor's mean points over the logarithm of the rate; None
+    outside of them.
+    """
+    rate, value = averages(records, "bpp"), averages(records, metric)
+    curve = sorted((rate[key], value[key]) for key in rate if key[0] == anchor)
+    x, y = np.log([p[0] for p in curve]), [p[1] for p in curve]
+    return {
+        key: float(np.interp(np.log(bpp), x, y)) if x[0] <= np.log(bpp) <= x[-1] else None
+        for key, bpp in rate.items()
+    }
 
 
 def bd_rates(

@@ -14,7 +14,7 @@ from typing import Any
 import optax
 
 from jaxlic.checkpoint import Spec
-from jaxlic.core import Codec, Loss
+from jaxlic.core import MAX_QUALITY, MIN_QUALITY, Codec, Loss, Rescaler
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,7 @@ class Experiment:
         log_every: steps between lines of metrics.
         save_minutes: minutes between checkpoints.
         eval_every: steps between evaluations on the held-out images; 0 for none.
+        qualities: the range that is drawn from in training.
         held_out: how many images of the folder (the last by hashed name) are never
             trained on.
         eval_qualities: where the held-out images are evaluated.
@@ -42,7 +43,7 @@ class Experiment:
 
     name: str
     spec: Spec
-    codec: Codec
+    codec: Codec | Rescaler
     loss: Loss
     optimizer: optax.GradientTransformation
     crop: int
@@ -53,6 +54,7 @@ class Experiment:
     log_every: int = 50
     save_minutes: float = 5.0
     eval_every: int = 1000
+    qualities: tuple[float, float] = (MIN_QUALITY, MAX_QUALITY)
     held_out: int = 16
     eval_qualities: Sequence[float] = (20.0, 50.0, 80.0)
     init_from: str | None = None

@@ -8,11 +8,13 @@ import os
 import pathlib
 import tempfile
 import warnings
+from typing import Any
 
 import numpy as np
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".jxl"})
 MAX_PIXELS = 100_000_000
+_EXIF_IFD, _USER_COMMENT, _ASCII = 0x8769, 0x9286, b"ASCII\0\0\0"
 
 
 class ImageError(ValueError):
@@ -135,7 +137,15 @@ def write_bytes(path: str | pathlib.Path, data: bytes) -> None:
         raise ImageError(f"{path}: {error.strerror or error}") from error
 
 
-def encode(rgb: np.ndarray, codec: str, quality: int) -> bytes:
+def encode(
+    rgb: np.ndarray,
+    codec: str,
+    quality: int,
+    *,
+    fast: bool = False,
+    comment: str | None = None,
+    icc: bytes | None = None,
+) -> bytes:
     """A standard codec at its slowest common setting, as evaluation compares with.
 
     Args:
@@ -143,6 +153,9 @@ def encode(rgb: np.ndarray, codec: str, quality: int) -> bytes:
         codec: "jpeg" (4:2:0, optimised Huffman tables), "webp" (method 6), "avif" (Pillow's
             default speed) or "jxl" (libjxl, effort 7; needs imagecodecs).
         quality: in the codec's own scale, 0 to 100.
+        fast: same pixels for JPEG (default Huffman tables), WebP by method 4.
+        comment: stored in the file's EXIF data, for `comment_of`.
+        icc: the colour profile to store.
 
     Raises:
         ImageError: if the codec is not one of these or is not built in.
@@ -151,16 +164,21 @@ def encode(rgb: np.ndarray, codec: str, quality: int) -> bytes:
 
     if codec == "jxl":
         return _imagecodecs().jpegxl_encode(rgb, level=quality, effort=7)
-    options = {
-        "jpeg": {"optimize": True, "subsampling": "4:2:0"},
-        "webp": {"method": 6},
+    options: dict[str, dict[str, Any]] = {
+        "jpeg": {"optimize": not fast, "subsampling": "4:2:0"},
+        "webp": {"method": 4 if fast else 6},
         "avif": {},
     }
     if codec not in options:
         raise ImageError(f"codecs are jpeg, webp, avif and jxl, got {codec!r}")
+    extra = options[codec]
+    if comment is not None:
+        extra["exif"] = _exif(comment)
+    if icc is not None:
+        extra["icc_profile"] = icc
     out = io.BytesIO()
     try:
-        Image.fromarray(rgb).save(out, codec.upper(), quality=quality, **options[codec])
+        Image.fromarray(rgb).save(out, codec.upper(), quality=quality, **extra)
     except (KeyError, OSError) as error:
         raise ImageError(f"this Pillow cannot write {codec}") from error
     return out.getvalue()
@@ -174,6 +192,34 @@ def decode(data: bytes, codec: str) -> np.ndarray:
         return _imagecodecs().jpegxl_decode(data)
     with Image.open(io.BytesIO(data)) as image:
         return np.asarray(image.convert("RGB"))
+
+
+def comment_of(path: str | pathlib.Path) -> str | None:
+    """The comment that `encode` stored in an image file; None if there is none.
+
+    Any program may have written the file: the text is at most 200 printable characters, and
+    whoever uses it must check it.
+    """
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                text = image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT)
+    except Exception:  # Damaged metadata is no metadata.
+        return None
+    text = bytes(text) if isinstance(text, bytes) else str(text or "").encode()
+    text = text.removeprefix(_ASCII).decode("ascii", "ignore").rstrip("\0 ")
+    return text if 0 < len(text) <= 200 and text.isprintable() else None
+
+
+def _exif(comment: str) -> bytes:
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = _ASCII + comment.encode("ascii")
+    return exif.tobytes()
 
 
 def encode_grey(plane: np.ndarray) -> bytes:

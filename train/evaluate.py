@@ -22,10 +22,10 @@ def evaluate(
 ) -> dict[str, float]:
     """`bpp_Q`, `psnr_Q` for each quality Q of the experiment, averaged over images.
 
-    Every image is cropped around its centre to 4 x 4 strides or, if smaller, to what there
-    is; images below one stride are left out.
+    Every image is cropped around its centre to 384 x 384 pixels or, if smaller, to what
+    there is, in whole strides; images below one stride are left out.
     """
-    size = 6 * e.codec.stride
+    size = max(384 // e.codec.stride, 1) * e.codec.stride
     totals: dict[str, list[float]] = {}
     for i in chosen:
         image = packed[i]

@@ -38,10 +38,12 @@ def init_state(e: Experiment, params: Params | None = None) -> TrainState:
     )
 
 
-def draw_quality(key: jax.Array, batch: int) -> jax.Array:
-    """One quality an image, `[batch]`: uniform over [1, 100], stratified over the batch."""
+def draw_quality(
+    key: jax.Array, batch: int, between: tuple[float, float] = (MIN_QUALITY, MAX_QUALITY)
+) -> jax.Array:
+    """One quality an image, `[batch]`: uniform over a range, stratified over the batch."""
     strata = jnp.arange(batch) + jax.random.uniform(key, (batch,))
-    return MIN_QUALITY + (MAX_QUALITY - MIN_QUALITY) * strata / batch
+    return between[0] + (between[1] - between[0]) * strata / batch
 
 
 def make_step(e: Experiment) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
@@ -50,7 +52,7 @@ def make_step(e: Experiment) -> Callable[[TrainState, Batch], tuple[TrainState, 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         key = prng.stream(jax.random.key(e.seed), "train", state.step)
         image = batch["image"].astype(jnp.float32) / 255
-        quality = draw_quality(prng.stream(key, "quality"), image.shape[0])
+        quality = draw_quality(prng.stream(key, "quality"), image.shape[0], e.qualities)
         batch = {**batch, "image": image, "quality": quality}
 
         def loss(params: Params) -> tuple[jax.Array, Metrics]:

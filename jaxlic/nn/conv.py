@@ -28,6 +28,8 @@ from jaxlic.ops.geometry import depth_to_space
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
+# At stride 1 and up to this many channels, XLA's weight gradient is the faster one on CPU too.
+_NARROW = 96
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
 
@@ -159,6 +161,9 @@ def _conv_cpu_backward(stride, padding, precision, residuals, dy):
     adjoint = kernel.swapaxes(2, 3)
     low = (padding[0][0], padding[1][0])
     dx = _transpose(dy, adjoint, stride, low, x.shape[1:3], precision, _conv_raw)
+    if stride == 1 and max(kernel.shape[2:]) <= _NARROW:
+        _, pull = jax.vjp(lambda k: _conv(x, k, 1, padding, precision), kernel)
+        return dx, pull(dy)[0]
     return dx, _kernel_gradient(x, dy, kernel.shape, stride, padding, precision)
 
 

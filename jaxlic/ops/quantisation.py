@@ -77,3 +77,11 @@ def split(y: jax.Array, offset: jax.Array, key: jax.Array) -> Quantised:
     """
     rounded = hard(y, offset, key).y_hat
     return Quantised(rounded, noise(y, offset, key).y_hat, rounded)
+
+
+def to_8_bits(x: jax.Array) -> jax.Array:
+    """Clips to [0, 1] and rounds to multiples of 1 / 255; the gradient is the identity's.
+
+    Also where it clips: a thumbnail that strays is pulled back by its losses, not lost.
+    """
+    return x + jax.lax.stop_gradient(jnp.round(jnp.clip(x, 0, 1) * 255) / 255 - x)

@@ -1,0 +1,92 @@
+"""The shipped rescaler `sain-x2`: half the size, JPEG or WebP at any quality from 30 to 95.
+
+python -m train configs/sain_x2.py --workdir runs/sain-x2 --data FOLDER
+python -m train.export runs/sain-x2 jaxlic/weights/sain-x2 --number 2
+
+The symmetric baseline and the restored bicubic one, for the same time:
+
+python -m train configs/sain_x2.py --workdir runs/irn-x2 --data FOLDER --set variant=irn
+python -m train configs/sain_x2.py --workdir runs/cnn-x2 --data FOLDER --set variant=cnn
+"""
+
+import optax
+
+from jaxlic.checkpoint import Spec, build
+from jaxlic.codecs.channel import channel
+from jaxlic.codecs.rescaler import rescaler
+from jaxlic.experiment import Experiment
+from jaxlic.losses import rescaling
+
+LAYOUTS = {
+    ("sain", 2): ("haar", "V1", "E1", "V2"),
+    ("irn", 2): ("haar", "V4"),
+    ("sain", 4): ("haar", "haar", "V1", "E1", "V2"),
+    ("irn", 4): ("haar", "haar", "V4"),
+}
+
+
+def experiment(
+    *,
+    variant: str = "sain",
+    scale: int = 2,
+    width: int = 64,
+    blocks: int = 1,
+    fold: int = 2,
+    cnn_blocks: int = 8,
+    steps: int = 5000,
+    batch: int = 8,
+    crop: int = 128,
+    learning_rate: float = 1e-3,
+    warmup: int = 100,
+    decay: float = 0.7,
+    clip: float = 10.0,
+    fit: float | None = None,
+    rate: float = 0.0,
+    rounding: str = "ste",
+    formats: str = "jpeg,webp",
+    lowest: float = 30.0,
+    highest: float = 95.0,
+    init_from: str | None = None,
+    seed: int = 0,
+) -> Experiment:
+    """Adam with coupled weight decay and clipping as published; a shorter schedule."""
+    if variant == "cnn":
+        spec = Spec(
+            "rescaler.bicubic", dict(scale=scale, width=width, blocks=cnn_blocks, fold=fold)
+        )
+        loss = rescaling.reconstruction
+    else:
+        layout = list(LAYOUTS[variant, scale])
+        spec = Spec(
+            "rescaler.folded", dict(layout=layout, width=width, blocks=blocks, fold=fold)
+        )
+        loss = getattr(rescaling, variant)(scale, fit=fit, rate=rate)
+    falling = int(decay * steps)
+    schedule = optax.join_schedules(
+        [
+            optax.linear_schedule(0.0, learning_rate, warmup),
+            optax.constant_schedule(learning_rate),
+            optax.cosine_decay_schedule(learning_rate, falling, 0.01),
+        ],
+        [warmup, steps - falling],
+    )
+    through = channel(formats=tuple(formats.split(",")), rounding=rounding)
+    return Experiment(
+        name=f"{variant}-x{scale}",
+        spec=spec,
+        codec=rescaler(build(spec), through=through),
+        loss=loss,
+        optimizer=optax.chain(
+            optax.clip_by_global_norm(clip),
+            optax.add_decayed_weights(1e-5),
+            optax.scale_by_adam(),
+            optax.scale_by_learning_rate(schedule),
+        ),
+        crop=crop,
+        batch=batch,
+        steps=steps,
+        seed=seed,
+        qualities=(lowest, highest),
+        eval_qualities=(30.0, 50.0, 70.0, 90.0),
+        init_from=init_from,
+    )

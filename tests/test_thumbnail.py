@@ -1,0 +1,180 @@
+"""Thumbnails as files: ordinary images that say what they are."""
+
+import contextlib
+import io
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+import jaxlic
+from jaxlic import cli, images, thumbnail
+from jaxlic.checkpoint import Spec, assemble, save_model
+from jaxlic.images import ImageError, Picture
+from jaxlic.thumbnail import Note, note_of, restore
+from tests.random_params import random_params
+
+SPEC = Spec("rescaler.folded", dict(layout=["haar", "E1", "V1"], width=8))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """The folder of an untrained rescaler, which is nearly bicubic."""
+    folder = tmp_path_factory.mktemp("models") / "tiny-x2"
+    init = assemble(SPEC).init
+    params = random_params(init, jnp.zeros((1, 16, 16, 3)), jax.random.key(0), scale=1e-3)
+    save_model(folder, params, SPEC, {"id": "tiny-x2", "number": 0})
+    return folder
+
+
+@pytest.fixture
+def source(photo, tmp_path):
+    path = tmp_path / "photo.png"
+    Image.fromarray(photo[:51, :77]).save(path)
+    return path
+
+
+def test_load_tells_rescalers_from_codecs(model):
+    rescaler = jaxlic.load(model)
+    assert isinstance(rescaler, jaxlic.ImageRescaler) and rescaler.scale == 2
+
+
+@pytest.mark.parametrize("format_", ["jpeg", "webp"])
+def test_a_file_is_an_ordinary_image_with_a_note(model, photo, tmp_path, format_):
+    rescaler = jaxlic.load(model)
+    data = rescaler.encode(Picture(photo[:51, :77], icc=b"x" * 200), format_, 70)
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.format == format_.upper() and image.size == (39, 26)
+        assert image.info["icc_profile"] == b"x" * 200
+    path = tmp_path / "t"
+    path.write_bytes(data)
+    note = note_of(path)
+    assert note == Note("tiny-x2", rescaler.model.fingerprint.hex(), 2, (51, 77))
+    picture = restore(path, model=model)
+    assert picture.rgb.shape == (51, 77, 3) and picture.notes == ()
+    assert np.mean(np.square(picture.rgb - photo[:51, :77].astype(float))) < 600
+
+
+def test_the_commands(model, source, capsys):
+    small, back = source.with_name("photo.x2.webp"), source.with_name("photo.x2.png")
+    code = cli.main(["downscale", str(source), "--format", "webp", "--model", str(model)])
+    assert code == 0 and small.is_file()
+    assert "77x51 to 39x26" in capsys.readouterr().out
+    assert cli.main(["upscale", str(small), "--model", str(model)]) == 0
+    assert Image.open(back).size == (77, 51)
+    assert capsys.readouterr().err == ""
+
+
+def test_folders(model, source, tmp_path):
+    (tmp_path / "in").mkdir()
+    source.rename(tmp_path / "in" / "a.png")
+    arguments = ["downscale", str(tmp_path / "in"), "-o", str(tmp_path / "out")]
+    assert cli.main([*arguments, "--model", str(model)]) == 0
+    assert (tmp_path / "out" / "a.x2.jpg").is_file()
+
+
+def _error(capsys, *arguments):
+    assert cli.main([*map(str, arguments)]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("jaxlic: error: ")
+    return lines[0]
+
+
+def test_a_foreign_thumbnail_needs_a_scale_and_says_so(model, source, capsys, tmp_path):
+    assert "scale" in _error(
+        capsys, "upscale", source, "-o", tmp_path / "b.png", "--model", model
+    )
+    arguments = ["upscale", source, "-o", tmp_path / "b.png", "--model", model, "--scale", 2]
+    assert cli.main([*map(str, arguments)]) == 0
+    assert "not made by jaxlic" in capsys.readouterr().err
+    assert Image.open(tmp_path / "b.png").size == (154, 102)
+
+
+def test_a_thumbnail_saved_again_still_grows_back(model, source, tmp_path):
+    small = tmp_path / "small.jpg"
+    assert cli.main(["downscale", str(source), "-o", str(small), "--model", str(model)]) == 0
+    with Image.open(small) as image:
+        exif = image.getexif()
+        image.save(tmp_path / "again.webp", quality=40, exif=exif)
+        image.save(tmp_path / "bare.jpg", quality=40)
+        image.resize((30, 20)).save(tmp_path / "resized.jpg", exif=exif)
+    assert restore(tmp_path / "again.webp", model=model).rgb.shape == (51, 77, 3)
+    bare = restore(tmp_path / "bare.jpg", model=model, scale=2)
+    assert bare.rgb.shape == (52, 78, 3)
+    resized = restore(tmp_path / "resized.jpg", model=model)
+    assert resized.rgb.shape == (40, 60, 3) and "resized" in resized.notes[0]
+
+
+def test_other_weights_are_told(model, photo, tmp_path):
+    note = Note("tiny-x2", "00000000", 2, (52, 78)).text()
+    path = tmp_path / "t.jpg"
+    path.write_bytes(images.encode(photo[:26, :39], "jpeg", 80, comment=note))
+    assert "other weights" in restore(path, model=model).notes[0]
+
+
+def test_bad_input_is_one_line(model, source, capsys, tmp_path):
+    m = ["--model", model]
+    assert "no such file" in _error(capsys, "downscale", tmp_path / "no.png", *m)
+    assert ".jpg or .webp" in _error(capsys, "downscale", source, "-o", tmp_path / "a.gif", *m)
+    assert "named as webp" in _error(
+        capsys, "downscale", source, "-o", tmp_path / "a.webp", "--format", "jpeg", *m
+    )
+    assert "scale 2, not 4" in _error(capsys, "downscale", source, "--scale", 4, *m)
+    assert "no model called" in _error(capsys, "downscale", source, "--model", "nothing")
+    assert "is a codec" in _error(capsys, "downscale", source, "--model", "base")
+    assert "makes thumbnails" in _error(capsys, "compress", source, *m)
+    small = tmp_path / "small.jpg"
+    assert cli.main(["downscale", str(source), "-o", str(small), *map(str, m)]) == 0
+    capsys.readouterr()
+    assert "was made at scale 2" in _error(capsys, "upscale", small, "--scale", 4, *m)
+    assert "no model called 'tiny-x2'" in _error(capsys, "upscale", small)
+    with pytest.raises(SystemExit) as error:
+        cli.main(["downscale", str(source), "--codec-quality", "12"])
+    assert error.value.code == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "jaxlic",
+        "jaxlic tiny-x2 0123abcd 3 10x10",
+        "jaxlic tiny-x2 0123abcd 2 9999999x10",
+        "jaxlic ../../x 0123abcd 2 10x10",
+        "jaxlic " + "a" * 150 + " 0123abcd 2 10x10",
+    ],
+)
+def test_notes_of_others_are_no_notes(photo, tmp_path, text):
+    path = tmp_path / "t.jpg"
+    path.write_bytes(images.encode(photo[:16, :16], "jpeg", 80, comment=text))
+    assert note_of(path) is None
+
+
+def test_damaged_files_raise_one_type(model, photo, tmp_path):
+    rescaler, rng = jaxlic.load(model), np.random.default_rng(0)
+    data = bytearray(rescaler.encode(photo[:40, :40], "jpeg", 60))
+    path = tmp_path / "t.jpg"
+    for _ in range(60):
+        damaged = bytearray(data)
+        for i in rng.integers(len(data), size=4):
+            damaged[i] = rng.integers(256)
+        path.write_bytes(damaged[: rng.integers(1, len(data))])
+        with contextlib.suppress(ImageError):
+            restore(path, model=model, scale=2)
+
+
+def test_arrays_are_checked(model, photo):
+    rescaler = jaxlic.load(model)
+    with pytest.raises(ValueError, match="uint8"):
+        rescaler.downscale(photo.astype(np.float32))
+    with pytest.raises(ValueError, match="has no thumbnail"):
+        rescaler.upscale(photo[:10, :10], (50, 20))
+    with pytest.raises(ValueError, match="formats"):
+        rescaler.encode(photo, "avif")
+    with pytest.raises(ValueError, match="quality"):
+        rescaler.encode(photo, "jpeg", 20)
+    with pytest.raises(ValueError, match="100 megapixels"):
+        rescaler.upscale(np.zeros((20_000, 5_000, 3), np.uint8))
+    assert set(thumbnail.FORMATS.values()) == {"jpeg", "webp"}
