@@ -16,6 +16,7 @@ from typing import Any
 _HOMES = {
     "ImageCodec": "api",
     "load": "api",
+    "restore": "api",
     "BitstreamError": "bitstream",
     "ImageRescaler": "thumbnail",
     "ModelError": "checkpoint",

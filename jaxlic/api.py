@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxlic import bitstream, checkpoint, images
+from jaxlic import bitstream, checkpoint, images, thumbnail
 from jaxlic.bitstream import BitstreamError, File, Header
 from jaxlic.checkpoint import Model, ModelError
 from jaxlic.codecs.transform import padded, tiles
@@ -148,6 +148,65 @@ def load_for(data: bytes, model: str | pathlib.Path | None = None) -> ImageCodec
         if checkpoint.card(name)["number"] == header.model:
             return load_codec(name)
     raise BitstreamError(f"written by model {_name(header)}, which is not shipped; name it")
+
+
+def restore(
+    path: str | pathlib.Path,
+    *,
+    scale: int | None = None,
+    model: str | pathlib.Path | None = None,
+    latent: str = "mean",
+    seed: int = 0,
+) -> Picture:
+    """The image of a thumbnail's file, by the model that the file names.
+
+    Args:
+        path: a JPEG, a WebP, or any other image.
+        scale: needed for files that jaxlic did not make; must agree with the others.
+        model: id or folder; None for what the file says, or `sain-x2` or `sain-x4`.
+        latent, seed: as in `ImageRescaler.upscale`.
+
+    Returns:
+        The image; what a user should know about it is in its `notes`.
+
+    Raises:
+        ImageError: if the file is no image, or does not say how it was made.
+        ModelError: if the model is not there.
+    """
+    picture, note = images.read(path), thumbnail.note_of(path)
+    notes, shape = list(picture.notes), None
+    if note is None:
+        if scale is None:
+            raise images.ImageError(
+                f"{path}: does not say how it was made; give a scale, 2 or 4"
+            )
+        notes.append("not made by jaxlic: expect no more than an ordinary enlargement")
+    elif scale not in (None, note.scale):
+        raise images.ImageError(f"{path}: was made at scale {note.scale}, not {scale}")
+    elif model is None and note.model not in checkpoint.shipped():
+        raise images.ImageError(
+            f"{path}: made by model {note.model}, which is not shipped; name its folder"
+        )
+    if picture.alpha is not None:
+        notes.append("its transparency is dropped")
+    name = model or (f"sain-x{scale}" if note is None else note.model)
+    rescaler = load(name)
+    if not isinstance(rescaler, ImageRescaler):
+        raise images.ImageError(f"{path}: model {name} is a codec, not a rescaler")
+    wanted = scale if note is None else note.scale
+    if rescaler.scale != wanted:
+        raise images.ImageError(
+            f"{path}: needs scale {wanted}, but {name} has {rescaler.scale}"
+        )
+    if note is not None:
+        if note.fingerprint != rescaler.model.fingerprint.hex():
+            notes.append(f"made with other weights ({note.model} {note.fingerprint})")
+        if rescaler.reduced(note.shape) == picture.rgb.shape[:2]:
+            shape = note.shape
+        else:
+            notes.append("resized or cropped since it was made: enlarged as it is")
+    rgb = rescaler.upscale(picture.rgb, shape, latent=latent, seed=seed)
+    return Picture(rgb, None, picture.icc, tuple(notes))
 
 
 def parse(data: bytes) -> File:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from jaxlic import images
-from jaxlic.images import ImageError, Picture
+from jaxlic.images import Picture
 
 if TYPE_CHECKING:
     from jaxlic.checkpoint import Model
@@ -129,7 +129,7 @@ class ImageRescaler:
     def encode(
         self, image: np.ndarray | Picture, format_: str = "jpeg", quality: int = DEFAULT_QUALITY
     ) -> bytes:
-        """The bytes of a thumbnail's file, with a note for `restore`.
+        """The bytes of a thumbnail's file, with a note for `jaxlic.restore`.
 
         Args:
             image: uint8 `[H, W, 3]` or a `Picture`, whose transparency is dropped.
@@ -148,57 +148,6 @@ class ImageRescaler:
         shape = picture.rgb.shape[:2]
         note = Note(self.model.id, self.model.fingerprint.hex(), self.scale, shape)
         return images.encode(small, format_, quality, comment=note.text(), icc=picture.icc)
-
-
-def restore(
-    path: str | pathlib.Path,
-    *,
-    scale: int | None = None,
-    model: str | pathlib.Path | None = None,
-    latent: str = "mean",
-    seed: int = 0,
-) -> Picture:
-    """The image of a thumbnail's file, by the model that the file names.
-
-    Args:
-        path: a JPEG, a WebP, or any other image.
-        scale: needed for files that jaxlic did not make; must agree with the others.
-        model: id or folder; None for what the file says, or `sain-x2` or `sain-x4`.
-        latent, seed: as in `ImageRescaler.upscale`.
-
-    Returns:
-        The image; what a user should know about it is in its `notes`.
-
-    Raises:
-        ImageError: if the file is no image, or does not say how it was made.
-        ModelError: if the model is not there.
-    """
-    from jaxlic.api import load
-
-    picture, note = images.read(path), note_of(path)
-    notes, shape = list(picture.notes), None
-    if note is None:
-        if scale is None:
-            raise ImageError(f"{path}: does not say how it was made; give a scale, 2 or 4")
-        notes.append("not made by jaxlic: expect no more than an ordinary enlargement")
-    elif scale not in (None, note.scale):
-        raise ImageError(f"{path}: was made at scale {note.scale}, not {scale}")
-    name = model or (f"sain-x{scale}" if note is None else note.model)
-    rescaler = load(name)
-    if not isinstance(rescaler, ImageRescaler):
-        raise ImageError(f"{path}: model {name} is a codec, not a rescaler")
-    wanted = scale if note is None else note.scale
-    if rescaler.scale != wanted:
-        raise ImageError(f"{path}: needs scale {wanted}, but {name} has {rescaler.scale}")
-    if note is not None:
-        if note.fingerprint != rescaler.model.fingerprint.hex():
-            notes.append(f"made with other weights ({note.model} {note.fingerprint})")
-        if rescaler.reduced(note.shape) == picture.rgb.shape[:2]:
-            shape = note.shape
-        else:
-            notes.append("resized or cropped since it was made: enlarged as it is")
-    rgb = rescaler.upscale(picture.rgb, shape, latent=latent, seed=seed)
-    return Picture(rgb, None, picture.icc, tuple(notes))
 
 
 def _check(image: np.ndarray) -> None:

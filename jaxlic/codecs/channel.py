@@ -1,8 +1,8 @@
 """What happens to a thumbnail in a file, as training sees it.
 
-Going forward the real codec of Pillow is run on the host, so nothing is simulated. Going
-back, the gradient is that of the JPEG simulator at the same quality. For WebP, whose
-transforms and prediction differ, that gradient is a proxy (as in Jin et al. 2023).
+Going forward the real codec of Pillow is run on the host. Going back, the gradient is that
+of the JPEG simulator at the same quality. For WebP, whose transforms and prediction differ,
+that gradient is a proxy (as in Jin et al. 2023, who receive the simulator's image too).
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ def channel(
     formats: Sequence[str] = FORMATS,
     rounding: str = "ste",
     real: bool = True,
+    simulated: bool = False,
 ) -> Channel:
     """A function `(thumbnail, reference, quality, key) -> Sent`.
 
@@ -57,6 +58,8 @@ def channel(
         rounding: what rounding becomes in the gradient, one of `ops.jpeg.ROUNDINGS`.
         real: run Pillow on the host. Where that cannot be (many hosts, or to save time) the
             simulator stands in, for JPEG alone.
+        simulated: what is received is the simulator's image although the rest is real; as
+            published, where WebP too is received as a JPEG.
 
     Raises:
         ValueError: if a format or rounding is not known, or WebP is to be simulated.
@@ -69,7 +72,7 @@ def channel(
         raise ValueError("only jpeg can be simulated; webp needs the real codec")
 
     def send(thumbnail, reference, quality, key):
-        simulated = jpeg(thumbnail, quality, ROUNDINGS[rounding])
+        model = jpeg(thumbnail, quality, ROUNDINGS[rounding])
         thumbnail, reference = jax.lax.stop_gradient((thumbnail, reference))
         if real:
             first = jax.random.randint(prng.stream(key, "format"), (), 0, len(formats))
@@ -77,12 +80,14 @@ def channel(
             decoded, size = _round_trip(formats, thumbnail, quality, which)
             reference, _ = _round_trip(formats, reference, quality, which)
             bits = 8.0 * size
-            received = decoded + simulated.image - jax.lax.stop_gradient(simulated.image)
+            received = decoded + model.image - jax.lax.stop_gradient(model.image)
         else:
             decoded, bits = jpeg(thumbnail, quality)
             reference, _ = jpeg(reference, quality)
-            received = simulated.image
-        return Sent(received, decoded, reference, bits, simulated.bits)
+            received = model.image
+        if simulated:
+            received = model.image
+        return Sent(received, decoded, reference, bits, model.bits)
 
     return send
 

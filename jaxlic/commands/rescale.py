@@ -50,10 +50,10 @@ def upscale(args: argparse.Namespace) -> int:
     from jaxlic import images
 
     todo = jobs(args, images.find, ".png")
-    from jaxlic import thumbnail
+    from jaxlic import api
 
     def work(source: pathlib.Path, target: pathlib.Path) -> str:
-        picture = thumbnail.restore(
+        picture = api.restore(
             source, scale=args.scale, model=args.model, latent=args.latent, seed=args.seed
         )
         tell(source, picture.notes)

@@ -1,12 +1,13 @@
-"""The shipped rescaler `sain-x2`: half the size, JPEG or WebP at any quality from 30 to 95.
+"""The shipped rescalers `sain-x2` and `sain-x4`: JPEG or WebP at any quality from 30 to 95.
 
-python -m train configs/sain_x2.py --workdir runs/sain-x2 --data FOLDER
+python -m train configs/sain.py --workdir runs/sain-x2 --data FOLDER --set scale=2
 python -m train.export runs/sain-x2 jaxlic/weights/sain-x2 --number 2
 
-The symmetric baseline and the restored bicubic one, for the same time:
+What they are compared with, the same steps on the same crops: the symmetric network and
+bicubic thumbnails with a restoration network.
 
-python -m train configs/sain_x2.py --workdir runs/irn-x2 --data FOLDER --set variant=irn
-python -m train configs/sain_x2.py --workdir runs/cnn-x2 --data FOLDER --set variant=cnn
+python -m train configs/sain.py --workdir runs/irn-x2 --data FOLDER --set variant=irn
+python -m train configs/sain.py --workdir runs/cnn-x2 --data FOLDER --set variant=cnn
 """
 
 import optax
