@@ -1,7 +1,7 @@
 """The shipped rescalers `sain-x2` and `sain-x4`: JPEG or WebP at any quality from 30 to 95.
 
 python -m train configs/sain.py --workdir runs/sain-x2 --data FOLDER --set scale=2
-python -m train.export runs/sain-x2 jaxlic/weights/sain-x2 --number 2
+python -m train.export runs/sain-x2 jaxlic/weights/sain-x2
 
 What they are compared with, the same steps on the same crops: the symmetric network and
 bicubic thumbnails with a restoration network.
@@ -48,6 +48,8 @@ def experiment(
     lowest: float = 30.0,
     highest: float = 95.0,
     init_from: str | None = None,
+    log_every: int = 50,
+    eval_every: int = 1000,
     seed: int = 0,
 ) -> Experiment:
     """Adam with coupled weight decay and clipping as published; a shorter schedule."""
@@ -89,5 +91,7 @@ def experiment(
         seed=seed,
         qualities=(lowest, highest),
         eval_qualities=(30.0, 50.0, 70.0, 90.0),
+        log_every=log_every,
+        eval_every=eval_every,
         init_from=init_from,
     )

@@ -144,10 +144,10 @@ def load_for(data: bytes, model: str | pathlib.Path | None = None) -> ImageCodec
     header = parse(data).header
     if model is not None:
         return load_codec(model)
-    for name in checkpoint.shipped():
-        if checkpoint.card(name)["number"] == header.model:
-            return load_codec(name)
-    raise BitstreamError(f"written by model {_name(header)}, which is not shipped; name it")
+    name = _numbered(header.model)
+    if name is None:
+        raise BitstreamError(f"written by model {_name(header)}, which is not shipped; name it")
+    return load_codec(name)
 
 
 def restore(
@@ -268,10 +268,17 @@ def _range_coder_numbered(number: int) -> RangeCoder:
 
 
 def _name(h: Header) -> str:
+    name = _numbered(h.model)
+    return h.fingerprint.hex() if name is None else f"{name} ({h.fingerprint.hex()})"
+
+
+def _numbered(number: int) -> str | None:
+    """The shipped codec that files call by this number."""
     for name in checkpoint.shipped():
-        if checkpoint.card(name)["number"] == h.model:
-            return f"{name} ({h.fingerprint.hex()})"
-    return h.fingerprint.hex()
+        card = checkpoint.card(name)
+        if card["number"] == number and not checkpoint.is_rescaler(card["builder"]):
+            return name
+    return None
 
 
 def _picture(image: np.ndarray) -> Picture:

@@ -55,7 +55,7 @@ class Model(NamedTuple):
 
     Attributes:
         id: its name.
-        number: what a file calls it; 0 if it is not shipped.
+        number: what a `.jlic` file calls it; 0 for rescalers and what is not shipped.
         fingerprint: 4 bytes of SHA-256 over the id, the parameters and the tables.
         spec, card: how it was built, and what `model.json` says of it.
         codec: the pure functions, of a codec or of a rescaler.
@@ -90,13 +90,19 @@ def build(spec: Spec) -> TransformModel | RescalingModel:
 def assemble(spec: Spec) -> Codec | Rescaler:
     """The pure functions of a spec. Raises ModelError as `build` does."""
     model = build(spec)
-    return rescaler(model) if spec.builder.startswith("rescaler.") else transform_codec(model)
+    return rescaler(model) if is_rescaler(spec.builder) else transform_codec(model)
+
+
+def is_rescaler(builder: str) -> bool:
+    """Whether models of this builder make thumbnails instead of `.jlic` files."""
+    return builder.startswith("rescaler.")
 
 
 def shipped() -> list[str]:
-    """The ids of the shipped models, in order of their numbers."""
+    """The ids of the shipped models: codecs in order of their numbers, then rescalers."""
     cards = [json.loads(p.read_text()) for p in SHIPPED.glob("*/model.json")]
-    return [card["id"] for card in sorted(cards, key=lambda card: card["number"])]
+    cards.sort(key=lambda card: (is_rescaler(card["builder"]), card["number"], card["id"]))
+    return [card["id"] for card in cards]
 
 
 def folder(name: str | pathlib.Path) -> pathlib.Path:

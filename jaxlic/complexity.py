@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxlic.codecs.rescaler import RescalingModel
 from jaxlic.codecs.transform import TransformModel
 from jaxlic.core import Params
 from jaxlic.entropy.coder import Coder
@@ -44,6 +45,26 @@ def kmacs_per_pixel(model: TransformModel, params: Params) -> dict[str, float]:
     return {
         "encode": (macs(method("analysis"), image) + macs(code(_encoder), y)) / pixels,
         "decode": (macs(method("synthesis"), y) + macs(code(_decoder), y)) / pixels,
+    }
+
+
+def rescaling_kmacs_per_pixel(model: RescalingModel, params: Params) -> dict[str, float]:
+    """Thousand multiply-accumulates, a pixel of the image, to make a thumbnail and to undo it.
+
+    For 768x512 images; `params` may be shapes.
+    """
+    height, width = 512, 768
+    image = jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32)
+    small = (1, height // model.scale, width // model.scale, 3)
+    thumbnail = jax.ShapeDtypeStruct(small, jnp.float32)
+
+    def method(name: str) -> Callable[..., Any]:
+        return lambda params, x: model.apply(params, x, method=name)
+
+    pixels = 1000.0 * height * width
+    return {
+        "encode": macs(method("down"), params, image) / pixels,
+        "decode": macs(method("up"), params, thumbnail) / pixels,
     }
 
 

@@ -1,9 +1,12 @@
 import jax
 import jax.numpy as jnp
+import pytest
 
 from jaxlic.checkpoint import Spec, build
+from jaxlic.codecs import sain
+from jaxlic.codecs.rescaler import rescaler
 from jaxlic.codecs.transform import transform_codec
-from jaxlic.complexity import kmacs_per_pixel, macs
+from jaxlic.complexity import kmacs_per_pixel, macs, rescaling_kmacs_per_pixel
 from jaxlic.nn.conv import conv2d
 
 
@@ -29,3 +32,16 @@ def test_base_costs_less_than_20_kmac_a_pixel():
     params = jax.tree.map(lambda a: jnp.zeros(a.shape), shapes)
     cost = kmacs_per_pixel(module, params)
     assert 10 < cost["decode"] < cost["encode"] < 20
+
+
+@pytest.mark.parametrize(
+    "layout, down, up",
+    [(sain.PAPER_X2, 294.793, 502.882), (sain.PAPER_X4, 258.554, 405.300)],
+    ids=["x2", "x4"],
+)
+def test_the_published_rescalers_cost_what_they_should(layout, down, up):
+    module = sain.dense(layout)
+    init = rescaler(module).init
+    params = jax.eval_shape(init, jnp.zeros((1, 16, 16, 3)), jax.random.key(0))
+    cost = rescaling_kmacs_per_pixel(module, params)
+    assert abs(cost["encode"] - down) < 0.01 and abs(cost["decode"] - up) < 0.01

@@ -134,3 +134,28 @@ def test_find_looks_into_subfolders(tmp_path):
     images.write(tmp_path / "a.png", Picture(RGB))
     (tmp_path / "notes.txt").write_text("x")
     assert [p.name for p in images.find(tmp_path)] == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize("codec", ["jpeg", "webp"])
+def test_comments_travel_in_the_file(photo, tmp_path, codec):
+    path = tmp_path / "a"
+    path.write_bytes(images.encode(photo, codec, 80, comment="one two 3"))
+    assert images.comment_of(path) == "one two 3"
+    path.write_bytes(images.encode(photo, codec, 80))
+    assert images.comment_of(path) is None
+    path.write_bytes(b"no image")
+    assert images.comment_of(path) is None
+    assert images.comment_of(tmp_path / "missing") is None
+
+
+def test_comments_of_others_are_bounded_and_printable(photo, tmp_path):
+    path = tmp_path / "a.jpg"
+    for text, expected in (("x" * 201, None), ("x" * 200, "x" * 200), ("a\nb", None)):
+        path.write_bytes(images.encode(photo, "jpeg", 80, comment=text))
+        assert images.comment_of(path) == expected
+
+
+def test_fast_jpeg_has_the_same_pixels(photo):
+    slow, fast = (images.encode(photo, "jpeg", 70, fast=f) for f in (False, True))
+    assert len(slow) < len(fast)
+    np.testing.assert_array_equal(images.decode(slow, "jpeg"), images.decode(fast, "jpeg"))

@@ -34,3 +34,25 @@ def test_curves_that_cover_too_little_raise():
         metrics.bd_rate(_curve(1.0)[:3], _curve(1.0))
     with pytest.raises(ValueError, match="covers"):
         metrics.bd_rate(_curve(1.0), [(r / 100, p) for r, p in _curve(1.0)])
+
+
+def test_luma_metrics_are_those_of_scikit_image(photo):
+    """Golden values of scikit-image 0.26 (Gaussian weights, sigma 1.5, range 255)."""
+    coarse = (np.round(photo.astype(int) / 24) * 24).clip(0, 255).astype(np.uint8)
+    assert metrics.ssim_luma(photo, coarse) == pytest.approx(0.9642635917626262, abs=1e-9)
+    assert metrics.ssim_luma(photo, coarse, 4) == pytest.approx(0.9636533253550911, abs=1e-9)
+    assert metrics.psnr_luma(photo, coarse) == pytest.approx(36.279257323950546, abs=1e-9)
+    assert metrics.psnr_luma(photo, coarse, 4) == pytest.approx(36.26278992703939, abs=1e-9)
+
+
+def test_luma_metrics_at_their_limits(photo):
+    assert metrics.psnr_luma(photo, photo) == float("inf")
+    assert metrics.ssim_luma(photo, photo) == pytest.approx(1)
+    assert np.isnan(metrics.ssim_luma(photo[:8, :8], photo[:8, :8]))
+    white, black = np.full((1, 1, 3), 255, np.uint8), np.zeros((1, 1, 3), np.uint8)
+    assert metrics.luma(white)[0, 0] == pytest.approx(235)
+    assert metrics.luma(black)[0, 0] == pytest.approx(16)
+    with pytest.raises(ValueError, match="nothing"):
+        metrics.psnr_luma(photo, photo, 96)
+    with pytest.raises(ValueError, match="cannot be compared"):
+        metrics.ssim_luma(photo, photo[1:])

@@ -11,6 +11,9 @@ import json
 import pathlib
 import sys
 
+from jaxlic import checkpoint, complexity, evaluation
+from jaxlic.core import Rescaler
+
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
@@ -33,30 +36,66 @@ def write_card(
     folder: pathlib.Path, results: list[pathlib.Path], notes: pathlib.Path | None
 ) -> None:
     """Puts cost and Kodak figures into `model.json` and writes `card.md` beside it."""
-    from jaxlic import checkpoint, complexity, evaluation
-
     model = checkpoint.load_model(folder)
     records = [r for path in results for r in json.loads(path.read_text())["records"]]
-    points = evaluation.curves(records)
-    name = next(codec for codec in points if codec not in evaluation.STANDARD)
-    anchors = [codec for codec in evaluation.STANDARD if codec in points]
-    rates = {anchor: evaluation.bd_rates(points, anchor)[name] for anchor in anchors}
-    cost = complexity.kmacs_per_pixel(checkpoint.build(model.spec), model.params)
+    if isinstance(model.codec, Rescaler):
+        cost = complexity.rescaling_kmacs_per_pixel(checkpoint.build(model.spec), model.params)
+        figures = _thumbnail_figures(records, model.codec.scale)
+    else:
+        cost = complexity.kmacs_per_pixel(checkpoint.build(model.spec), model.params)
+        figures = _codec_figures(evaluation.curves(records))
     card = {
         **model.card,
         "kmacs_per_pixel": {way: round(value, 2) for way, value in cost.items()},
-        "kodak": {f"vs {anchor}": f"{rate:+.1f} %" for anchor, rate in rates.items() if rate},
-        "kodak_points": [[q, round(bpp, 4), round(psnr, 3)] for q, bpp, psnr in points[name]],
+        **figures,
     }
     text = json.dumps(card, indent=2, sort_keys=True) + "\n"
     (folder / "model.json").write_text(text)
     (folder / "card.md").write_text(_card(card, notes.read_text() if notes else ""))
 
 
+def _codec_figures(points: dict) -> dict:
+    name = next(codec for codec in points if codec not in evaluation.STANDARD)
+    anchors = [codec for codec in evaluation.STANDARD if codec in points]
+    rates = {anchor: evaluation.bd_rates(points, anchor)[name] for anchor in anchors}
+    return {
+        "kodak": {f"vs {anchor}": f"{rate:+.1f} %" for anchor, rate in rates.items() if rate},
+        "kodak_points": [[q, round(bpp, 4), round(psnr, 3)] for q, bpp, psnr in points[name]],
+    }
+
+
+def _thumbnail_figures(records: list, scale: int) -> dict:
+    """Y-PSNR beside bicubic thumbnails of the same quality and whole files of equal bytes."""
+    bpp, psnr, ssim = (
+        evaluation.averages(records, metric) for metric in ("bpp", "psnr_y", "ssim_y")
+    )
+    bicubic, rows, gains = f"bicubic-x{scale}", [], {}
+    for codec, quality in bpp:
+        name, _, format_ = codec.partition("/")
+        if not format_ or name in evaluation.BICUBIC:
+            continue
+        key, plain = (codec, quality), (f"{bicubic}/{format_}", quality)
+        whole = evaluation.at_equal_bytes(records, format_)[key]
+        gains.setdefault(format_, []).append(psnr[key] - psnr[plain])
+        row = [bpp[key], psnr[key], ssim[key], bpp[plain], psnr[plain], whole]
+        rows.append([format_, quality, *(None if v is None else round(v, 4) for v in row)])
+    means = {f: f"{sum(g) / len(g):+.2f} dB" for f, g in gains.items()}
+    return {
+        "kodak": {f"vs {bicubic}/{f}": gain for f, gain in means.items()},
+        "kodak_points": rows,
+    }
+
+
 def _card(card: dict, notes: str) -> str:
     training, cost = card["training"], card["kmacs_per_pixel"]
     versions = ", ".join(f"{k} {v}" for k, v in training["versions"].items())
     settings = " ".join(f"{k}={v}" for k, v in training["settings"].items()) or "defaults"
+    exact = ""
+    if "largest_sum" in card:
+        exact = (
+            f" No partial sum of the integer layers exceeds {card['largest_sum']:,} "
+            "(2^24 = 16,777,216 is the limit)."
+        )
     lines = [
         f"# {card['id']}",
         "",
@@ -66,8 +105,7 @@ def _card(card: dict, notes: str) -> str:
         "",
         f"`{card['builder']}` with {json.dumps(card['settings'])}: {card['parameters']:,} "
         f"parameters; {cost['encode']:.1f} kMAC a pixel to encode, {cost['decode']:.1f} to "
-        f"decode. No partial sum of the integer layers exceeds {card['largest_sum']:,} "
-        "(2^24 = 16,777,216 is the limit).",
+        f"decode.{exact}",
         "",
         "## Last stage of training",
         "",
@@ -76,6 +114,13 @@ def _card(card: dict, notes: str) -> str:
         f"{training['seed']}, {training['minutes']:.0f} minutes on {training['devices']} x "
         f"{training['device']}; settings: {settings}; {versions}.",
         "",
+        *(_codec_lines(card) if exact else _thumbnail_lines(card)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _codec_lines(card: dict) -> list[str]:
+    return [
         "## Kodak, 24 images, bytes of the files, PSNR of RGB",
         "",
         "| quality | bits per pixel | PSNR, dB |",
@@ -86,7 +131,29 @@ def _card(card: dict, notes: str) -> str:
         + ", ".join(f"{value} {anchor}" for anchor, value in card["kodak"].items())
         + ".",
     ]
-    return "\n".join(lines) + "\n"
+
+
+def _thumbnail_lines(card: dict) -> list[str]:
+    scale = card["id"][-1]
+
+    def line(format_, quality, bpp, psnr, ssim, plain_bpp, plain, whole) -> str:
+        direct = "-" if whole is None else f"{whole:.2f}"
+        return (
+            f"| {format_} {quality:g} | {bpp:.3f} | {psnr:.2f} | {ssim:.4f} "
+            f"| {plain_bpp:.3f} | {plain:.2f} | {direct} |"
+        )
+
+    return [
+        "## Kodak, 24 images",
+        "",
+        f"Luma PSNR and SSIM, {scale} pixels of border cropped; bits of the thumbnail's file a "
+        "pixel of the image. Beside it bicubic both ways at the same codec quality, and the "
+        "whole image in the same format at the thumbnail's number of bytes.",
+        "",
+        "| thumbnail | bpp | Y-PSNR | Y-SSIM | bicubic: bpp | Y-PSNR | whole image: Y-PSNR |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        *(line(*row) for row in card["kodak_points"]),
+    ]
 
 
 if __name__ == "__main__":

@@ -83,8 +83,9 @@ def export(
     import orbax.checkpoint as ocp
 
     from jaxlic.checkpoint import load_model, save_model
+    from jaxlic.core import Rescaler
     from jaxlic.data import pack
-    from jaxlic.experiment import load_experiment
+    from jaxlic.experiment import ConfigError, load_experiment
     from train.step import init_state
 
     if not (workdir / "settings.json").is_file():
@@ -92,11 +93,15 @@ def export(
     settings = json.loads((workdir / "settings.json").read_text())
     provenance = json.loads((workdir / "provenance.json").read_text())
     e = load_experiment(workdir / "config.py", settings)
+    if folder is not None and isinstance(e.codec, Rescaler):
+        raise ConfigError(f"{workdir}: a rescaler has no tables to calibrate")
     with ocp.CheckpointManager((workdir / "checkpoints").absolute()) as manager:
         step = manager.latest_step()
         if step is None:
             raise FileNotFoundError(f"{workdir}: holds no checkpoint yet")
-        state = jax.jit(lambda: init_state(e))()
+        # Zeros to restore into: no initialiser has to be compiled for that.
+        shapes = jax.eval_shape(lambda: init_state(e))
+        state = jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), shapes)
         args = ocp.args.Composite(state=ocp.args.StandardRestore(state))
         state = manager.restore(step, args=args).state
     description = {

@@ -40,6 +40,21 @@ def test_a_run_is_exported_and_compresses(tmp_path, photos, photo, capsys):
     assert "another config or other settings" in capsys.readouterr().err
 
 
+def test_a_rescaler_is_trained_and_exported(tmp_path, photos, photo, capsys):
+    import jaxlic
+
+    run, out = tmp_path / "run", tmp_path / "model"
+    command = ["configs/sain.py", "--workdir", str(run), "--data", str(photos)]
+    tiny = ["steps=2", "log_every=1", "eval_every=0", "batch=2", "crop=32", "width=8"]
+    assert main([*command, "--set", *tiny]) == 0
+    assert export.main([str(run), str(out)]) == 0
+    rescaler = jaxlic.load(out)
+    assert rescaler.upscale(rescaler.downscale(photo)).shape == photo.shape
+    command = [str(run), str(tmp_path / "none"), "--calibrate", str(photos)]
+    assert export.main(command) == 2
+    assert "no tables to calibrate" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
