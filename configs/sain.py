@@ -34,8 +34,8 @@ def experiment(
     blocks: int = 1,
     fold: int = 2,
     cnn_blocks: int = 8,
-    steps: int = 5000,
-    batch: int = 8,
+    steps: int = 4000,
+    batch: int = 4,
     crop: int = 128,
     learning_rate: float = 1e-3,
     warmup: int = 100,
@@ -45,6 +45,7 @@ def experiment(
     rate: float = 0.0,
     rounding: str = "ste",
     formats: str = "jpeg,webp",
+    real: bool = True,
     lowest: float = 30.0,
     highest: float = 95.0,
     init_from: str | None = None,
@@ -73,7 +74,7 @@ def experiment(
         ],
         [warmup, steps - falling],
     )
-    through = channel(formats=tuple(formats.split(",")), rounding=rounding)
+    through = channel(formats=tuple(formats.split(",")), rounding=rounding, real=real)
     return Experiment(
         name=f"{variant}-x{scale}",
         spec=spec,

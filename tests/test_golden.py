@@ -43,6 +43,17 @@ def test_golden_files_decode_to_the_same_latents_and_image(name):
         np.testing.assert_array_equal(picture.alpha, known.alpha)
 
 
+THUMBNAILS = sorted(p for p in FOLDER.iterdir() if p.suffix in (".jpg", ".webp"))
+
+
+@pytest.mark.parametrize("path", THUMBNAILS, ids=lambda p: p.name)
+def test_golden_thumbnails_grow_back_to_the_same_image(path):
+    picture = api.restore(path)
+    assert picture.notes == ()  # Not even that the weights are others.
+    known = images.read(f"{path}.png")
+    assert np.abs(picture.rgb.astype(int) - known.rgb).max() <= 1
+
+
 @pytest.mark.parametrize("name", sorted(n for n in GOLDEN if GOLDEN[n]["coder"] != "tfc"))
 def test_the_container_is_written_as_it_was(name):
     from jaxlic import bitstream

@@ -1,4 +1,7 @@
-"""Adds golden files for a model: `python -m tests.golden.make base` (with TFC installed)."""
+"""Adds golden files for a model: `python -m tests.golden.make base` (with TFC installed).
+
+For a rescaler two thumbnails, and what they grow back to.
+"""
 
 import hashlib
 import json
@@ -9,6 +12,7 @@ import numpy as np
 
 from jaxlic import api, images
 from jaxlic.images import Picture
+from jaxlic.thumbnail import ImageRescaler
 from tests.conftest import DATA
 
 FOLDER = pathlib.Path(__file__).parent
@@ -27,6 +31,13 @@ def main(model: str) -> None:
     golden = json.loads(listing.read_text()) if listing.exists() else {}
     codec = api.load(model)
     photo = images.read(DATA / "kodim23_crop.png").rgb
+    if isinstance(codec, ImageRescaler):
+        for format_, suffix in (("jpeg", ".jpg"), ("webp", ".webp")):
+            crop = np.ascontiguousarray(photo[33 : 33 + 97, 20 : 20 + 71])
+            path = FOLDER / f"{model}-{codec.model.fingerprint.hex()}{suffix}"
+            path.write_bytes(codec.encode(crop, format_, 60))
+            images.write(FOLDER / f"{path.name}.png", api.restore(path))
+        return
     for case, (quality, coder, (top, left, height, width), has_alpha) in CASES.items():
         crop = np.ascontiguousarray(photo[top : top + height, left : left + width])
         data = codec.compress(
