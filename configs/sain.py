@@ -10,7 +10,9 @@ python -m train configs/sain.py --workdir runs/irn-x2 --data FOLDER --set varian
 python -m train configs/sain.py --workdir runs/cnn-x2 --data FOLDER --set variant=cnn
 """
 
+import jax
 import optax
+from optax.contrib import MuonDimensionNumbers, muon
 
 from jaxlic.checkpoint import Spec, build
 from jaxlic.codecs.channel import channel
@@ -37,6 +39,7 @@ def experiment(
     steps: int = 4000,
     batch: int = 4,
     crop: int = 128,
+    optimizer: str = "adam",
     learning_rate: float = 1e-3,
     warmup: int = 100,
     decay: float = 0.7,
@@ -80,12 +83,7 @@ def experiment(
         spec=spec,
         codec=rescaler(build(spec), through=through),
         loss=loss,
-        optimizer=optax.chain(
-            optax.clip_by_global_norm(clip),
-            optax.add_decayed_weights(1e-5),
-            optax.scale_by_adam(),
-            optax.scale_by_learning_rate(schedule),
-        ),
+        optimizer=_muon(schedule) if optimizer == "muon" else _adam(schedule, clip),
         crop=crop,
         batch=batch,
         steps=steps,
@@ -95,4 +93,30 @@ def experiment(
         log_every=log_every,
         eval_every=eval_every,
         init_from=init_from,
+    )
+
+
+def _adam(schedule, clip):
+    return optax.chain(
+        optax.clip_by_global_norm(clip),
+        optax.add_decayed_weights(1e-5),
+        optax.scale_by_adam(),
+        optax.scale_by_learning_rate(schedule),
+    )
+
+
+def _muon(schedule):
+    """Muon for convolution kernels (the last four axes, each a matrix), Adam for the rest."""
+
+    def matrices(params):
+        def axes(a):
+            if a.ndim < 4:
+                return None
+            return MuonDimensionNumbers(tuple(range(a.ndim - 4, a.ndim - 1)), a.ndim - 1)
+
+        return jax.tree.map(axes, params)
+
+    return optax.chain(
+        optax.clip_by_global_norm(1.0),
+        muon(schedule, consistent_rms=0.2, muon_weight_dimension_numbers=matrices),
     )

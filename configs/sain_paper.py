@@ -3,7 +3,10 @@
 python -m train configs/sain_paper.py --workdir runs/paper-x2 --data FOLDER --set scale=2
 
 Jin et al. 2023, arXiv:2303.02353, with the settings of the released code. Not trained to its
-end here. Variant irn is the symmetric network of Xiao et al. 2020 under the same recipe.
+end here. What differs: crops are flipped horizontally, not transposed too; the simulator is
+closer to libjpeg than the released one (whole tables, planes of 8 bits, triangle upsampling).
+Variant irn is the symmetric network of Xiao et al. 2020 under the same recipe; its latent is
+drawn from the learned mixture, not from a fixed unit Gaussian.
 """
 
 import optax

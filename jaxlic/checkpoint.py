@@ -90,7 +90,10 @@ def build(spec: Spec) -> TransformModel | RescalingModel:
 def assemble(spec: Spec) -> Codec | Rescaler:
     """The pure functions of a spec. Raises ModelError as `build` does."""
     model = build(spec)
-    return rescaler(model) if is_rescaler(spec.builder) else transform_codec(model)
+    try:
+        return rescaler(model) if is_rescaler(spec.builder) else transform_codec(model)
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise ModelError(f"{spec.builder}: {error}") from error
 
 
 def is_rescaler(builder: str) -> bool:
@@ -146,11 +149,13 @@ def _load_model(path: pathlib.Path) -> Model:
     except Exception as error:  # safetensors has no public exception hierarchy.
         raise ModelError(f"{path.name}: the weights cannot be read ({error})") from error
     codec = assemble(spec)
-    if isinstance(codec, Codec):
-        try:
+    try:
+        if isinstance(codec, Codec):
             codec.check(params)
-        except (ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"{path.name}: {error}") from error
+        elif path.parent != SHIPPED:
+            _compare(codec, params)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path.name}: {error}") from error
     digest = hashlib.sha256(description["id"].encode() + b"\0" + data).digest()[:4]
     return Model(
         description["id"],
@@ -162,6 +167,18 @@ def _load_model(path: pathlib.Path) -> Model:
         jax.device_put(params),
         tables,
     )
+
+
+def _compare(codec: Rescaler, params: Params) -> None:
+    """Raises ValueError if these are not the parameters of this rescaler."""
+    example = jax.ShapeDtypeStruct((1, codec.stride, codec.stride, 3), np.float32)
+    expected = jax.eval_shape(codec.init, example, jax.random.key(0))
+    shapes = [
+        {name: a.shape for name, a in flax.traverse_util.flatten_dict(tree, sep="/").items()}
+        for tree in (expected, params)
+    ]
+    if shapes[0] != shapes[1]:
+        raise ValueError("the weights are not those of the architecture")
 
 
 def load_params(name: str | pathlib.Path) -> Params:
@@ -216,7 +233,7 @@ def save_model(
 def _quantise(params: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Large kernels of the residual blocks and the hyper-analysis as int8, the rest float16.
 
-    Biases stay float32: the integer layers keep more than 11 bits in them.
+    Vectors stay float32: the integer layers keep more than 11 bits in their biases.
     """
     stored = {}
     for name, a in params.items():

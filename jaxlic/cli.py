@@ -124,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
         default="mean",
         help="what stands in for lost detail, default its mean",
     )
-    sub.add_argument("--seed", type=int, default=0, help="of --latent sample, default 0")
+    sub.add_argument("--seed", type=_natural, default=0, help="of --latent sample, default 0")
 
     sub = command(
         "info",
@@ -163,7 +163,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("--qualities", type=_qualities, help="for the models, by comma")
     sub.add_argument(
-        "--border", type=int, default=0, help="pixels left out of Y-PSNR and Y-SSIM, default 0"
+        "--border",
+        type=_natural,
+        default=0,
+        help="pixels left out of Y-PSNR and Y-SSIM, default 0",
     )
     sub.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all records")
     sub.add_argument("--plot", type=pathlib.Path, metavar="FILE", help="write the curves (PNG)")
@@ -177,6 +180,12 @@ def _add_output(sub: argparse.ArgumentParser, help_: str) -> None:
 
 def _add_scale(sub: argparse.ArgumentParser, help_: str, default: int | None) -> None:
     sub.add_argument("--scale", type=int, choices=(2, 4), default=default, help=help_)
+
+
+def _natural(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) >= 2**31:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 on, got {text!r}")
+    return int(text)
 
 
 def _codec_quality(text: str) -> int:

@@ -99,7 +99,8 @@ def _multiplications(equation) -> int:
         contracted = equation.params["dimension_numbers"][0][0]
         shape = equation.invars[0].aval.shape
         return math.prod(output.shape) * math.prod(shape[axis] for axis in contracted)
-    return sum(_count(inner) for inner in _inner(equation.params))
+    times = equation.params["length"] if equation.primitive.name == "scan" else 1
+    return times * sum(_count(inner) for inner in _inner(equation.params))
 
 
 def _inner(params: dict[str, Any]):

@@ -53,7 +53,8 @@ def learned(
         return _thumbnails(str(model), down, up, qualities)
     codec = api.load(model)
     if isinstance(codec, ImageRescaler):
-        return _thumbnails(str(model), codec.downscale, codec.upscale, qualities)
+        note = codec.note
+        return _thumbnails(str(model), codec.downscale, codec.upscale, qualities, note)
 
     def round_trip(image: np.ndarray, quality: float) -> tuple[int, np.ndarray]:
         data = codec.compress(image, quality)
@@ -62,14 +63,15 @@ def learned(
     return {str(model): (round_trip, qualities or MODEL_QUALITIES)}
 
 
-def _thumbnails(name, down, up, qualities):
+def _thumbnails(name, down, up, qualities, note=None):
     last: dict[str, Any] = {}  # An image is reduced once for all qualities.
 
     def through(format_: str) -> RoundTrip:
         def round_trip(image: np.ndarray, quality: float) -> tuple[int, np.ndarray]:
             if last.get("image") is not image:
                 last.update(image=image, small=down(image))
-            data = images.encode(last["small"], format_, round(quality))
+            comment = None if note is None else note(image.shape[:2]).text()
+            data = images.encode(last["small"], format_, round(quality), comment=comment)
             return len(data), up(images.decode(data, format_), image.shape[:2])
 
         return round_trip
@@ -86,7 +88,8 @@ def evaluate(
     """Yields a record for each file, codec and quality.
 
     A record holds codec, image, quality, bytes, bpp, psnr (RGB), psnr_y and ssim_y (luma,
-    `border` pixels cropped) and seconds (there and back).
+    `border` pixels cropped), border, and seconds (there and back; making a thumbnail counts
+    for the first of its files alone).
 
     Raises:
         images.ImageError: if a file is no image.
@@ -97,6 +100,7 @@ def evaluate(
             for quality in qualities:
                 began = time.perf_counter()
                 size, back = round_trip(image, quality)
+                seconds = time.perf_counter() - began
                 yield {
                     "codec": name,
                     "image": file.name,
@@ -106,7 +110,8 @@ def evaluate(
                     "psnr": metrics.psnr(image, back),
                     "psnr_y": metrics.psnr_luma(image, back, border),
                     "ssim_y": metrics.ssim_luma(image, back, border),
-                    "seconds": time.perf_counter() - began,
+                    "border": border,
+                    "seconds": seconds,
                 }
 
 
@@ -137,9 +142,14 @@ def at_equal_bytes(
 
     Interpolated between the anchor's mean points over the logarithm of the rate; None
     outside of them.
+
+    Raises:
+        ValueError: if there is no record of `anchor`.
     """
     rate, value = averages(records, "bpp"), averages(records, metric)
     curve = sorted((rate[key], value[key]) for key in rate if key[0] == anchor)
+    if not curve:
+        raise ValueError(f"{anchor} was not evaluated")
     x, y = np.log([p[0] for p in curve]), [p[1] for p in curve]
     return {
         key: float(np.interp(np.log(bpp), x, y)) if x[0] <= np.log(bpp) <= x[-1] else None

@@ -14,6 +14,7 @@ import numpy as np
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".jxl"})
 MAX_PIXELS = 100_000_000
+_MAX_SIDES = {"jpeg": 65_500, "webp": 16_383}
 _EXIF_IFD, _USER_COMMENT, _ASCII = 0x8769, 0x9286, b"ASCII\0\0\0"
 
 
@@ -158,7 +159,8 @@ def encode(
         icc: the colour profile to store.
 
     Raises:
-        ImageError: if the codec is not one of these or is not built in.
+        ImageError: if the codec is not one of these or is not built in, or the image is too
+            long for it.
     """
     from PIL import Image
 
@@ -176,9 +178,11 @@ def encode(
         extra["exif"] = _exif(comment)
     if icc is not None:
         extra["icc_profile"] = icc
+    if max(rgb.shape[:2]) > _MAX_SIDES.get(codec, MAX_PIXELS):
+        raise ImageError(f"{codec} holds at most {_MAX_SIDES[codec]} pixels a side")
     out = io.BytesIO()
     try:
-        Image.fromarray(rgb).save(out, codec.upper(), quality=quality, **extra)
+        Image.fromarray(rgb).save(out, codec.upper(), quality=int(quality), **extra)
     except (KeyError, OSError) as error:
         raise ImageError(f"this Pillow cannot write {codec}") from error
     return out.getvalue()

@@ -64,7 +64,7 @@ def ssim_luma(a: np.ndarray, b: np.ndarray, border: int = 0) -> float:
 def _lumas(a, b, border):
     if a.shape != b.shape:
         raise ValueError(f"images of {a.shape} and {b.shape} cannot be compared")
-    if min(a.shape[:2]) <= 2 * border:
+    if border < 0 or min(a.shape[:2]) <= 2 * border:
         raise ValueError(f"nothing of {a.shape} is left inside a border of {border}")
     inside = slice(border, -border or None)
     return luma(a[inside, inside]), luma(b[inside, inside])

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from jaxlic.checkpoint import Model
 
 FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
-SCALES = (2, 4)
 DEFAULT_QUALITY = 80
 QUALITIES = (30, 95)
 
@@ -144,10 +143,13 @@ class ImageRescaler:
             raise ValueError(f"formats are jpeg and webp, got {format_!r}")
         if not QUALITIES[0] <= quality <= QUALITIES[1]:
             raise ValueError(f"quality must be in [30, 95], got {quality}")
+        comment = self.note(picture.rgb.shape[:2]).text()
         small = self.downscale(picture.rgb)
-        shape = picture.rgb.shape[:2]
-        note = Note(self.model.id, self.model.fingerprint.hex(), self.scale, shape)
-        return images.encode(small, format_, quality, comment=note.text(), icc=picture.icc)
+        return images.encode(small, format_, quality, comment=comment, icc=picture.icc)
+
+    def note(self, shape: tuple[int, int]) -> Note:
+        """What the thumbnail of an image of this shape says."""
+        return Note(self.model.id, self.model.fingerprint.hex(), self.scale, shape)
 
 
 def _check(image: np.ndarray) -> None:

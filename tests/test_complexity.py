@@ -16,6 +16,13 @@ def test_convolutions_and_products_are_counted():
     assert macs(lambda a: jax.jit(lambda a: a @ a.T)(a) + 1, jnp.zeros((6, 7))) == 6 * 6 * 7
 
 
+def test_every_turn_of_a_scan_counts():
+    def f(a):
+        return jax.lax.scan(lambda c, _: (c @ a, None), a, None, length=5)[0]
+
+    assert macs(f, jnp.zeros((6, 6))) == 5 * 6**3
+
+
 def test_what_does_not_reach_the_output_is_not_counted():
     def f(a):
         _unused = jax.jit(lambda a: a @ a.T)(a)

@@ -1,7 +1,8 @@
 """Writes a model's card from measurements: `python -m train.card MODEL RESULTS.json ...`.
 
-RESULTS.json is what `jaxlic eval kodak/ --models MODEL --codecs jpeg,webp,avif --json` wrote;
-models and standard codecs may be in files of their own.
+RESULTS.json is what `jaxlic eval kodak/ --models MODEL --codecs jpeg,webp,avif --json` wrote
+(for a rescaler `--models MODEL,bicubic-x2 --codecs jpeg,webp --border 2`); models and standard
+codecs may be in files of their own.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def write_card(
     if isinstance(model.codec, Rescaler):
         cost = complexity.rescaling_kmacs_per_pixel(checkpoint.build(model.spec), model.params)
         figures = _thumbnail_figures(records, model.codec.scale)
+        figures["scale"] = model.codec.scale
     else:
         cost = complexity.kmacs_per_pixel(checkpoint.build(model.spec), model.params)
         figures = _codec_figures(evaluation.curves(records))
@@ -70,9 +72,15 @@ def _thumbnail_figures(records: list, scale: int) -> dict:
         evaluation.averages(records, metric) for metric in ("bpp", "psnr_y", "ssim_y")
     )
     bicubic, rows, gains = f"bicubic-x{scale}", [], {}
+    names = dict.fromkeys(r["codec"].rpartition("/")[0] for r in records)
+    ours = [name for name in names if name and name not in evaluation.BICUBIC]
+    if len(ours) != 1 or bicubic not in names:
+        raise ValueError(f"the results must hold one rescaler and {bicubic}, not {list(names)}")
+    if any(r["border"] != scale for r in records if r["codec"].startswith(ours[0])):
+        raise ValueError(f"the results must be of jaxlic eval --border {scale}")
     for codec, quality in bpp:
-        name, _, format_ = codec.partition("/")
-        if not format_ or name in evaluation.BICUBIC:
+        name, _, format_ = codec.rpartition("/")
+        if name != ours[0]:
             continue
         key, plain = (codec, quality), (f"{bicubic}/{format_}", quality)
         whole = evaluation.at_equal_bytes(records, format_)[key]
@@ -81,7 +89,7 @@ def _thumbnail_figures(records: list, scale: int) -> dict:
         rows.append([format_, quality, *(None if v is None else round(v, 4) for v in row)])
     means = {f: f"{sum(g) / len(g):+.2f} dB" for f, g in gains.items()}
     return {
-        "kodak": {f"vs {bicubic}/{f}": gain for f, gain in means.items()},
+        "kodak": {f"Y-PSNR vs {bicubic} at equal {f} quality": g for f, g in means.items()},
         "kodak_points": rows,
     }
 
@@ -134,8 +142,6 @@ def _codec_lines(card: dict) -> list[str]:
 
 
 def _thumbnail_lines(card: dict) -> list[str]:
-    scale = card["id"][-1]
-
     def line(format_, quality, bpp, psnr, ssim, plain_bpp, plain, whole) -> str:
         direct = "-" if whole is None else f"{whole:.2f}"
         return (
@@ -146,9 +152,9 @@ def _thumbnail_lines(card: dict) -> list[str]:
     return [
         "## Kodak, 24 images",
         "",
-        f"Luma PSNR and SSIM, {scale} pixels of border cropped; bits of the thumbnail's file a "
-        "pixel of the image. Beside it bicubic both ways at the same codec quality, and the "
-        "whole image in the same format at the thumbnail's number of bytes.",
+        f"Luma PSNR and SSIM, {card['scale']} pixels of border cropped; bits of the file a pixel "
+        "of the image. Beside it bicubic both ways at the same quality of the same format, and "
+        "the whole image in that format at the thumbnail's number of bytes.",
         "",
         "| thumbnail | bpp | Y-PSNR | Y-SSIM | bicubic: bpp | Y-PSNR | whole image: Y-PSNR |",
         "| --- | --- | --- | --- | --- | --- | --- |",

@@ -57,7 +57,9 @@ class RestoredBicubic(nn.Module):
         """As `Invertible.inverse`."""
         return Upscaled(self.up(lr, size), lr)
 
-    def up(self, lr: jax.Array, size=None, latent: str = "mean", key=None) -> jax.Array:
+    def up(
+        self, lr: jax.Array, size=None, latent: str = "mean", key=None, origin=None
+    ) -> jax.Array:
         """The image."""
         hr = bicubic_up(lr, self.scale)
         if not self.width:

@@ -80,12 +80,10 @@ class Invertible(nn.Module):
         for part in self.layout:
             if part == "haar":
                 channels *= 4
-            elif match := re.fullmatch(r"([EV])([1-9]\d*)", part):
-                kind = EnhancedBlock if match[1] == "E" else VanillaBlock
-                block = functools.partial(kind, subnet=self.subnet)
-                chains.append(Chain(block, channels - 3, int(match[2]), self.mode))
             else:
-                raise ValueError(f"a layout has parts like haar, E5 and V3, got {part!r}")
+                kind = EnhancedBlock if part[0] == "E" else VanillaBlock
+                block = functools.partial(kind, subnet=self.subnet)
+                chains.append(Chain(block, channels - 3, int(part[1:]), self.mode))
         self.chains = chains
 
     @property
@@ -177,8 +175,16 @@ class Invertible(nn.Module):
         size: jax.Array | None = None,
         latent: str = "mean",
         key: jax.Array | None = None,
+        origin: jax.Array | None = None,
     ) -> jax.Array:
         """Thumbnail to image, the latent chosen by name: "mean", "zero" or "sample".
+
+        Args:
+            lr, size: as in `inverse`.
+            latent: its name.
+            key: of a sample.
+            origin: integer `[2]`, where in a larger thumbnail `lr` begins. Samples belong to
+                places, so that windows that overlap agree on them.
 
         Raises:
             ValueError: if it is none of these, or "sample" without a key.
@@ -189,7 +195,7 @@ class Invertible(nn.Module):
                 f"latent is one of {', '.join(LATENTS)} (with a key), got {latent!r}"
             )
         if latent == "sample":
-            z = self.mixture.sample(key, shape)
+            z = self.mixture.sample(key, shape, origin)
         else:
             z = jnp.zeros(shape) + (self.mixture.mean() if latent == "mean" else 0)
         return self.inverse(lr, z, size).hr
@@ -207,12 +213,31 @@ def _split(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     return x[..., :3], x[..., 3:]
 
 
+def _checked(layout: tuple[str, ...]) -> tuple[str, ...]:
+    """The layout; raises ValueError if it cannot be one."""
+    layout = tuple(layout)
+    blocks = [part for part in layout if part != "haar"]
+    last = max((i for i, part in enumerate(layout) if part == "haar"), default=-1)
+    if (
+        not all(re.fullmatch(r"[EV][1-9]\d?", part) for part in blocks)
+        or not blocks
+        or layout[0] != "haar"
+        or layout.count("haar") > 2
+        or any(part[0] == "E" for part in layout[:last])
+    ):
+        raise ValueError(
+            "a layout begins with haar, has one or two of them, and parts like E5 and V3, "
+            f"E after the last haar; got {' '.join(layout)!r}"
+        )
+    return layout
+
+
 def dense(
     layout: tuple[str, ...] = PAPER_X2, growth: int = 32, log_variance: float = 0.0
 ) -> Invertible:
     """The published network: dense blocks inside. The default is SAIN x2, 2.0 M parameters."""
     subnet = functools.partial(DenseBlock, growth=growth)
-    return Invertible(tuple(layout), subnet, log_variance=log_variance)
+    return Invertible(_checked(layout), subnet, log_variance=log_variance)
 
 
 def folded(
@@ -224,4 +249,4 @@ def folded(
 ) -> Invertible:
     """The same structure on `FoldedNet`s: several times faster on CPUs."""
     subnet = functools.partial(FoldedNet, width=width, blocks=blocks, fold=fold)
-    return Invertible(tuple(layout), subnet, log_variance=log_variance)
+    return Invertible(_checked(layout), subnet, log_variance=log_variance)

@@ -35,7 +35,10 @@ def downscale(args: argparse.Namespace) -> int:
         tell(source, picture.notes)
         if picture.alpha is not None:
             tell(source, ["its transparency is dropped"])
-        data = rescaler.encode(picture, format_, args.codec_quality)
+        try:
+            data = rescaler.encode(picture, format_, args.codec_quality)
+        except ValueError as error:
+            raise UsageError(f"{source}: {error}") from error
         images.write_bytes(target, data)
         height, width = picture.rgb.shape[:2]
         h, w = rescaler.reduced((height, width))
@@ -53,9 +56,14 @@ def upscale(args: argparse.Namespace) -> int:
     from jaxlic import api
 
     def work(source: pathlib.Path, target: pathlib.Path) -> str:
-        picture = api.restore(
-            source, scale=args.scale, model=args.model, latent=args.latent, seed=args.seed
-        )
+        try:
+            picture = api.restore(
+                source, scale=args.scale, model=args.model, latent=args.latent, seed=args.seed
+            )
+        except ValueError as error:
+            text = str(error)
+            named = text if text.startswith(str(source)) else f"{source}: {text}"
+            raise UsageError(named) from error
         tell(source, picture.notes)
         images.write(target, picture)
         height, width = picture.rgb.shape[:2]

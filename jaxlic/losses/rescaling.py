@@ -45,8 +45,8 @@ def sain(scale: int, *, fit: float | None = None, rate: float = 0.0) -> Loss:
 def irn(scale: int, *, fit: float | None = None, rate: float = 0.0) -> Loss:
     """The three terms of IRN (arXiv:2005.05650 and its released code), and a rate.
 
-    Reconstruction, thumbnail like the bicubic one, latent like a unit Gaussian. Arguments
-    as of `sain`.
+    Reconstruction, thumbnail like the bicubic one, and the latent's sum of squares, the
+    authors' stand-in for a Gaussian likelihood. Arguments as of `sain`.
     """
     weight = scale**2 if fit is None else fit
 

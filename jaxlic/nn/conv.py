@@ -6,8 +6,8 @@ gradient inside `lax.scan` 24 times what it takes outside. Here
 
 * a transposed convolution is one stride-1 convolution to `stride**2` phases, followed by
   `depth_to_space` (the same sums, no zeros inserted between the samples);
-* on CPU a weight gradient is one matrix product a kernel tap, and the input gradient of a
-  strided convolution is the transposed convolution above (a `custom_vjp`).
+* on CPU the weight gradient of a strided convolution is one matrix product a kernel tap, and
+  its input gradient is the transposed convolution above (a `custom_vjp`).
 
 Accelerators keep XLA's own gradients. `tests/benchmarks/train_step.py` shows what it buys.
 All arrays are NHWC, kernels HWIO. Kernels of transposed convolutions are HWIO as well, I
@@ -28,8 +28,6 @@ from jaxlic.ops.geometry import depth_to_space
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
-# At stride 1 and up to this many channels, XLA's weight gradient is the faster one on CPU too.
-_NARROW = 96
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
 
@@ -161,7 +159,7 @@ def _conv_cpu_backward(stride, padding, precision, residuals, dy):
     adjoint = kernel.swapaxes(2, 3)
     low = (padding[0][0], padding[1][0])
     dx = _transpose(dy, adjoint, stride, low, x.shape[1:3], precision, _conv_raw)
-    if stride == 1 and max(kernel.shape[2:]) <= _NARROW:
+    if stride == 1:
         _, pull = jax.vjp(lambda k: _conv(x, k, 1, padding, precision), kernel)
         return dx, pull(dy)[0]
     return dx, _kernel_gradient(x, dy, kernel.shape, stride, padding, precision)

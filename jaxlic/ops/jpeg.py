@@ -77,8 +77,7 @@ def tables(quality: jax.Array) -> tuple[jax.Array, jax.Array]:
     """libjpeg's quantisation tables for luma and chroma, `[..., 8, 8]`, integers from 1 to 255.
 
     Args:
-        quality: `[...]` in [1, 100]; may be traced. Not an integer: the tables of the next
-            lower one below 50, of the interpolated scale above.
+        quality: `[...]` in [1, 100]; may be traced, and need not be whole.
     """
     quality = jnp.clip(jnp.asarray(quality, jnp.float32), 1, 100)[..., None, None]
     scale = jnp.where(quality < 50, jnp.floor(5000 / quality), 200 - 2 * quality)
@@ -96,7 +95,7 @@ def jpeg(image: jax.Array, quality: jax.Array, rounding: Rounding = round_ste) -
         quality: scalar or `[B]` in [1, 100]; may be traced.
         rounding: of the coefficients, one of `ROUNDINGS` or any function alike.
 
-    Clipping to [0, 1] at the end stops the gradient where it acts.
+    Where planes or pixels are clipped, gradients stop.
     """
     batch, height, width, _ = image.shape
     quality = jnp.broadcast_to(jnp.asarray(quality, jnp.float32), (batch,))
@@ -109,7 +108,7 @@ def jpeg(image: jax.Array, quality: jax.Array, rounding: Rounding = round_ste) -
     chroma, chroma_bits = _code(round_ste(chroma), chroma_table, rounding)
     decoded = jnp.concatenate([luma, _upsample(_upsample(chroma, 1), 2)], axis=-1)
     decoded = ycbcr_to_rgb(round_ste(decoded))[:, :height, :width]
-    return Simulated(jnp.clip(decoded, 0, 1), luma_bits + chroma_bits)
+    return Simulated(_clip(decoded, 0, 1), luma_bits + chroma_bits)
 
 
 def _code(planes, table, rounding):
@@ -119,7 +118,7 @@ def _code(planes, table, rounding):
     blocks = (planes - 128).reshape(batch, h // 8, 8, w // 8, 8, c)
     coefficients = _transform(blocks, _DCT) / table
     decoded = _transform(rounding(coefficients) * table, _DCT.T)
-    decoded = jnp.clip(round_ste(decoded + 128), 0, 255).reshape(planes.shape)
+    decoded = _clip(round_ste(decoded + 128), 0, 255).reshape(planes.shape)
     # A Huffman code spends about this much on a coefficient.
     bits = 1.7 * jnp.log2(1 + jnp.square(coefficients)).sum(axis=(1, 2, 3, 4, 5))
     return decoded, bits
@@ -127,6 +126,12 @@ def _code(planes, table, rounding):
 
 def _transform(blocks, matrix):
     return jnp.einsum("ui,vj,bhiwjc->bhuwvc", matrix, matrix, blocks, precision="highest")
+
+
+def _clip(x, low, high):
+    """Clips, with all of the gradient on the bounds: rounded values often lie there."""
+    outside = jax.lax.stop_gradient(jnp.clip(x, low, high))
+    return jnp.where((x < low) | (x > high), outside, x)
 
 
 def _upsample(x, axis):

@@ -14,14 +14,12 @@ def test_without_a_network_it_is_bicubic_both_ways(photo):
     x = jnp.asarray(photo[None, :40, :56], jnp.float32) / 255
     thumbnail = plain.downscale({}, photo[:40, :56])
     expected = jnp.round(jnp.clip(bicubic_down(x, 2), 0, 1) * 255)[0]
-    inner = (slice(0, 18), slice(0, 26))  # The window's padding shows at its far border.
-    assert np.abs(thumbnail[inner] - np.asarray(expected)[inner]).max() <= 1
+    assert np.abs(thumbnail - np.asarray(expected)).max() <= 1
     back = plain.upscale({}, thumbnail, (40, 56))
     expected = jnp.round(
         jnp.clip(bicubic_up(jnp.asarray(thumbnail)[None] / 255, 2), 0, 1) * 255
     )
-    inner = (slice(0, 36), slice(0, 52))
-    assert np.abs(back[inner] - np.asarray(expected)[0][inner]).max() <= 1
+    assert np.abs(back - np.asarray(expected)[0]).max() <= 1
 
 
 def test_the_network_starts_by_adding_nothing():

@@ -38,18 +38,29 @@ def test_sizes_that_divide_by_nothing(small, photo):
         assert back.shape == image.shape and back.dtype == np.uint8
 
 
-def test_tiles_leave_no_seams(photo, monkeypatch):
+@pytest.mark.parametrize(
+    "model",
+    [
+        folded(("haar", "E1", "V1"), width=8),
+        folded(("haar", "haar", "E1"), width=8),
+        RestoredBicubic(2, width=8, blocks=1),
+        RestoredBicubic(4, width=0),
+    ],
+    ids=["x2", "x4", "restored", "bicubic"],
+)
+def test_tiles_leave_no_seams(photo, monkeypatch, model):
     monkeypatch.setattr(module, "_WINDOWS", (64, 256))
-    model = folded(("haar", "E1", "V1"), width=8, fold=2)
     whole, tiled = rescaler(model), rescaler(model, tile=64)
     params = _random(whole)
     assert model.reach <= module._MAX_HALO  # Else the halo is cut short.
     thumbnail = whole.downscale(params, photo)
-    np.testing.assert_array_equal(tiled.downscale(params, photo), thumbnail)
+    difference = tiled.downscale(params, photo).astype(int) - thumbnail
+    assert np.abs(difference).max() <= 1 and (difference != 0).mean() < 1e-3
     shape = photo.shape[:2]
-    np.testing.assert_array_equal(
-        tiled.upscale(params, thumbnail, shape), whole.upscale(params, thumbnail, shape)
-    )
+    for latent in ("mean", "sample"):
+        one, many = (c.upscale(params, thumbnail, shape, latent) for c in (whole, tiled))
+        assert np.abs(one.astype(int) - many).max() <= 1  # Rounding at a half.
+        assert (one != many).mean() < 1e-3
 
 
 def test_samples_follow_their_seed(small, photo):
@@ -80,9 +91,8 @@ def test_gradients_are_finite_and_reach_every_parameter(model, loss, photo):
         return loss({"image": x}, codec.forward(params, x, QUALITY, KEY))[0]
 
     for path, g in jax.tree_util.tree_leaves_with_path(gradient(params)):
-        if model.__class__ is RestoredBicubic or "mixture" not in str(path):
-            assert np.isfinite(g).all(), path
-            assert float(jnp.abs(g).max()) > 0, path
+        assert np.isfinite(g).all(), path
+        assert float(jnp.abs(g).max()) > 0, path
 
 
 def test_forward_says_what_the_losses_need(small, photo):

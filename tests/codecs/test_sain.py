@@ -127,6 +127,9 @@ def test_it_survives_jit_and_vmap(network):
     np.testing.assert_allclose(jax.jit(jax.vmap(down))(x[None])[0], expected, atol=1e-5)
 
 
-def test_other_layouts_are_refused():
+@pytest.mark.parametrize(
+    "layout", ["haar W3", "V1 haar", "haar", "haar E1 haar V1", "haar haar haar V1", "haar V0"]
+)
+def test_other_layouts_are_refused(layout):
     with pytest.raises(ValueError, match="layout"):
-        _init(sain.dense(("haar", "W3")))(jnp.zeros((1, 8, 8, 3)))
+        sain.dense(tuple(layout.split()))

@@ -23,15 +23,20 @@ def test_samples_have_its_moments():
     mean = float(jnp.sum(WEIGHTS * ROWS[1]))
     second = float(jnp.sum(WEIGHTS * (ROWS[1] ** 2 + np.exp(-2))))
     for method in ("draw", "sample"):
-        z = MODEL.apply(PARAMS, jax.random.key(1), (200, 200), method=method)
+        z = MODEL.apply(PARAMS, jax.random.key(1), (1, 100, 100, 4), method=method)
         assert abs(float(z.mean()) - mean) < 0.05
         assert abs(float(z.std()) - np.sqrt(second - mean**2)) < 0.05
     assert abs(float(MODEL.apply(PARAMS, method="mean")) - mean) < 1e-6
 
 
-def test_the_same_key_gives_the_same_sample():
-    a, b = (MODEL.apply(PARAMS, jax.random.key(3), (4, 4), method="sample") for _ in range(2))
-    np.testing.assert_array_equal(a, b)
+def test_samples_belong_to_places():
+    def sample(shape, origin):
+        return MODEL.apply(PARAMS, jax.random.key(3), shape, origin, method="sample")
+
+    whole = sample((2, 6, 8, 3), None)
+    part = sample((1, 3, 4, 3), jnp.array([2, 4]))
+    np.testing.assert_array_equal(part[0], whole[0, 2:5, 4:8])
+    assert (whole[0, 0] != whole[0, 1]).all()
 
 
 def test_gradients_reach_weights_means_and_variances():

@@ -39,3 +39,11 @@ def test_split_counts_bits_where_the_file_will_be():
     q = quantisation.split(y, jnp.zeros(()), jax.random.key(0))
     np.testing.assert_array_equal(q.coded, jnp.floor(y + 0.5))
     np.testing.assert_array_equal(q.y_hat, q.coded)
+
+
+def test_8_bits_and_the_gradient_of_the_identity_even_where_it_clips():
+    x = jnp.array([-0.3, 0.0, 0.1, 0.5, 1.0, 1.7])
+    levels = quantisation.to_8_bits(x) * 255
+    np.testing.assert_allclose(levels, [0, 0, 26, 128, 255, 255], atol=1e-4)
+    gradient = jax.grad(lambda x: jnp.sum(quantisation.to_8_bits(x) * jnp.arange(6)))(x)
+    np.testing.assert_array_equal(gradient, jnp.arange(6))
