@@ -153,8 +153,8 @@ def _thumbnail_lines(card: dict) -> list[str]:
         "## Kodak, 24 images",
         "",
         f"Luma PSNR and SSIM, {card['scale']} pixels of border cropped; bits of the file a "
-        "pixel of the image. Beside it bicubic both ways at the same quality of the same format, and "
-        "the whole image in that format at the thumbnail's number of bytes.",
+        "pixel of the image. Beside it bicubic both ways at the same quality of the same "
+        "format, and the whole image in that format at the thumbnail's number of bytes.",
         "",
         "| thumbnail | bpp | Y-PSNR | Y-SSIM | bicubic: bpp | Y-PSNR | whole image: Y-PSNR |",
         "| --- | --- | --- | --- | --- | --- | --- |",
