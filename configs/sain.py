@@ -3,6 +3,8 @@
 python -m train configs/sain.py --workdir runs/sain-x2 --data FOLDER --set scale=2
 python -m train.export runs/sain-x2 jaxlic/weights/sain-x2
 
+At x4: --set scale=4 fit=80 batch=8.
+
 What they are compared with, the same steps on the same crops: the symmetric network and
 bicubic thumbnails with a restoration network.
 
@@ -44,7 +46,7 @@ def experiment(
     warmup: int = 100,
     decay: float = 0.7,
     clip: float = 10.0,
-    fit: float | None = None,
+    fit: float = 20.0,
     rate: float = 0.0,
     rounding: str = "ste",
     formats: str = "jpeg,webp",
