@@ -83,5 +83,5 @@ class GaussianMixture(nn.Module):
         return jax.nn.logsumexp(jax.nn.log_softmax(logits) + each, axis=-1)
 
     def _parts(self):
-        logits, means, log_variances = self.rows
+        logits, means, log_variances = jnp.asarray(self.rows)
         return logits, means, jnp.exp(0.5 * jnp.clip(log_variances, -20, 20))
