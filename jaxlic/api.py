@@ -216,7 +216,7 @@ def parse(data: bytes) -> File:
 
 def count_tiles(height: int, width: int) -> int:
     """How many segments a file of this geometry has."""
-    return sum(1 for _ in tiles(*padded(height, width, 64)))
+    return sum(1 for _ in tiles(*padded(height, width, 64), 0))
 
 
 def describe(data: bytes) -> dict[str, Any]:

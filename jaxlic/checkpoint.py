@@ -20,7 +20,7 @@ import jax
 import numpy as np
 from safetensors.numpy import load, save
 
-from jaxlic.codecs import bicubic, hyperprior, sain
+from jaxlic.codecs import bicubic, dkic, hyperprior, sain
 from jaxlic.codecs.rescaler import RescalingModel, rescaler
 from jaxlic.codecs.transform import TransformModel, transform_codec
 from jaxlic.core import Codec, Params, Rescaler
@@ -30,6 +30,8 @@ SHIPPED = pathlib.Path(__file__).parent / "weights"
 BUILDERS = {
     "hyperprior.lapped": hyperprior.lapped,
     "hyperprior.convolutional": hyperprior.convolutional,
+    "dkic.lapped": dkic.lapped,
+    "dkic.convolutional": dkic.convolutional,
     "rescaler.dense": sain.dense,
     "rescaler.folded": sain.folded,
     "rescaler.bicubic": bicubic.restored_bicubic,

@@ -38,7 +38,8 @@ class Experiment:
         held_out: how many images of the folder (the last by hashed name) are never
             trained on.
         eval_qualities: where the held-out images are evaluated.
-        init_from: id of shipped weights or path of exported ones to start from.
+        init_from: id of shipped weights or path of exported ones to start from; what the
+            architecture has beyond theirs starts fresh.
     """
 
     name: str

@@ -8,6 +8,8 @@ import tempfile
 
 # Before anything imports jax. A private cache keeps tests from using what users compiled.
 os.environ.setdefault("JAXLIC_CACHE", tempfile.mkdtemp(prefix="jaxlic-tests-"))
+# Nearly all the time goes into compiling small programs that run once.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 import jax
 import jax.numpy as jnp

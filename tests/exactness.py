@@ -57,7 +57,9 @@ def models(folder: pathlib.Path, batch: int) -> str:
     m = checkpoint.load_model("base")
     module = checkpoint.build(m.spec)
     rng, digest = np.random.default_rng(0), hashlib.sha256()
-    z = np.clip(np.round(rng.standard_cauchy((64, 4, 5, module.hyper_latents))), -127, 127)
+    z = np.clip(
+        np.round(rng.standard_cauchy((64, 4, 5, module.hyper_analysis.latents))), -127, 127
+    )
     quality = rng.uniform(1, 100, 64).astype(np.float32)
     synthesis = jax.jit(
         lambda z, q: module.apply(

@@ -23,7 +23,7 @@ from jaxlic import checkpoint
 from jaxlic.data import Packed, crops
 from jaxlic.experiment import Experiment
 from train.evaluate import evaluate
-from train.step import TrainState, init_state, make_step
+from train.step import TrainState, adopt, init_state, make_step
 
 Log = Callable[[str, int, Mapping[str, float]], None]
 
@@ -43,7 +43,7 @@ def run(
         e: what to train.
         workdir: receives `checkpoints/`.
         packed: the images.
-        log: called with a kind ("train", "eval", "checkpoint", "resume"), the step and
+        log: called with a kind ("init", "train", "eval", "checkpoint", "resume"), the step and
             metrics.
         max_minutes: stops, with a checkpoint, after this long.
         workers: threads that prepare batches; does not change them.
@@ -92,6 +92,14 @@ def run(
             )
             state = restored.state
             log("resume", latest, {})
+        elif start is not None:
+            _, fresh = adopt(state.params, start)
+            arrays = len(jax.tree.leaves(state.params))
+            log(
+                "init",
+                0,
+                {"arrays_taken": float(arrays - len(fresh)), "arrays_fresh": float(len(fresh))},
+            )
         step = latest or 0
 
         def save() -> None:

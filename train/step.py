@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import flax.struct
+import flax.traverse_util
 import jax
 import jax.numpy as jnp
 import optax
@@ -25,17 +26,40 @@ class TrainState:
     ema: Params
 
 
-def init_state(e: Experiment, params: Params | None = None) -> TrainState:
-    """The state before the first step; `params` replaces fresh ones."""
-    if params is None:
-        example = jnp.zeros((1, e.codec.stride, e.codec.stride, 3))
-        params = e.codec.init(example, prng.stream(jax.random.key(e.seed), "init"))
+def init_state(e: Experiment, start: Params | None = None) -> TrainState:
+    """The state before the first step; arrays of `start` replace fresh ones (`adopt`)."""
+    example = jnp.zeros((1, e.codec.stride, e.codec.stride, 3))
+    params = e.codec.init(example, prng.stream(jax.random.key(e.seed), "init"))
+    if start is not None:
+        params, _ = adopt(params, start)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         params=params,
         opt_state=e.optimizer.init(params),
         ema=jax.tree.map(jnp.copy, params),
     )
+
+
+def adopt(fresh: Params, start: Params) -> tuple[Params, list[str]]:
+    """`fresh` with the arrays of `start` wherever place and shape agree.
+
+    Returns:
+        The parameters, and the places that stayed fresh.
+
+    Raises:
+        ValueError: if none do.
+    """
+    fresh = flax.traverse_util.flatten_dict(fresh, sep="/")
+    start = flax.traverse_util.flatten_dict(start, sep="/")
+    taken = {
+        name: start[name]
+        for name, a in fresh.items()
+        if name in start and start[name].shape == a.shape
+    }
+    if not taken:
+        raise ValueError("the weights to start from have no array in common with the model")
+    params = flax.traverse_util.unflatten_dict({**fresh, **taken}, sep="/")
+    return params, [name for name in fresh if name not in taken]
 
 
 def draw_quality(

@@ -61,27 +61,29 @@ class Hyperprior(nn.Module):
     Attributes:
         analysis_transform, synthesis_transform: `(array, quality, size) -> array`, a pair
             as in `nn/transforms.py`.
+        hyper_analysis: `(latent, quality, size) -> hyper-latent`, as in `nn/hyper.py`.
         latents: channels of the latent, as the transforms have them.
-        hyper_features: width of the hyper-analysis.
-        hyper_latents: channels of the hyper-latent.
         synthesis_features: widths of the hyper-synthesis.
+        context: what refines the hyper-synthesis's prediction by what was decoded before
+            (`entropy/context.py`); None codes the latent in one step.
+        halo: how far the transforms look, in pixels, rounded up to a multiple of `stride`.
     """
 
     analysis_transform: nn.Module
     synthesis_transform: nn.Module
+    hyper_analysis: nn.Module
     latents: int = 320
-    hyper_features: int = 128
-    hyper_latents: int = 96
     synthesis_features: tuple[int, int] = (128, 192)
+    context: nn.Module | None = None
+    halo: int = 128
 
     def setup(self) -> None:
         start = float(-np.log(ideal_step(MIN_LMBDA)))
         end = float(-np.log(ideal_step(MAX_LMBDA)))
         self.gain = QualityGain(self.latents, start, end)
         self.inverse_gain = QualityGain(self.latents, -start, -end)
-        self.hyper_analysis = HyperAnalysis(self.hyper_features, self.hyper_latents)
         self.hyper_synthesis = HyperSynthesis(self.synthesis_features, self.latents)
-        self.prior = FactorizedPrior(self.hyper_latents)
+        self.prior = FactorizedPrior(self.hyper_analysis.latents)
 
     @property
     def latent_stride(self) -> int:
@@ -103,11 +105,13 @@ class Hyperprior(nn.Module):
         self, y: jax.Array, coder: Coder, quality: jax.Array, size: jax.Array | None = None
     ) -> jax.Array:
         """The only place where latents are coded. Returns what the decoder knows of `y`."""
-        z = staged(self.hyper_analysis, y, size)
+        z = staged(self.hyper_analysis, y, quality, size)
         z = clip(z, -MAX_HYPER_LATENT, MAX_HYPER_LATENT)
         z_hat = coder("z", z, staged(self.prior), shrunk(size, 4))
-        model = staged(self.hyper_synthesis, z_hat, quality, size)
-        return coder("y", y, model, size)
+        model, features = staged(self.hyper_synthesis, z_hat, quality, size)
+        if self.context is None:
+            return coder("y", y, model, size)
+        return self.context.code(y, coder, model, features, quality, size)
 
     def synthesis(
         self, y_hat: jax.Array, quality: jax.Array, size: jax.Array | None = None
@@ -124,7 +128,8 @@ class Hyperprior(nn.Module):
 
     def bound(self) -> float:
         """Proves that the path from bytes to tables is exact; see `nn/exact.py`."""
-        return self.hyper_synthesis.bound()
+        bound = self.hyper_synthesis.bound()
+        return bound if self.context is None else max(bound, self.context.bound())
 
 
 def lapped(
@@ -136,7 +141,9 @@ def lapped(
 ) -> Hyperprior:
     """The cheap transforms: about 12 kMAC a pixel each way, made for CPUs."""
     sizes = dict(features=features, latents=latents, hidden=hidden, blocks=tuple(blocks))
-    return Hyperprior(LappedAnalysis(**sizes), LappedSynthesis(**sizes), latents=latents)
+    return Hyperprior(
+        LappedAnalysis(**sizes), LappedSynthesis(**sizes), HyperAnalysis(), latents=latents
+    )
 
 
 def convolutional(*, features: int = 128, latents: int = 192) -> Hyperprior:
@@ -144,8 +151,7 @@ def convolutional(*, features: int = 128, latents: int = 192) -> Hyperprior:
     return Hyperprior(
         ConvAnalysis(features, latents),
         ConvSynthesis(features, latents),
+        HyperAnalysis(features, features),
         latents=latents,
-        hyper_features=features,
-        hyper_latents=features,
         synthesis_features=(features, latents * 3 // 2),
     )

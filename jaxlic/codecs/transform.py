@@ -24,8 +24,7 @@ from jaxlic.ops import quantisation
 from jaxlic.ops.quantisation import Quantiser
 
 TILE = 1024
-HALO = 128
-_WINDOWS = (128, 256, 512, 768, TILE + 2 * HALO)
+_WINDOWS = (128, 256, 512, 768)
 
 
 class TransformModel(Protocol):
@@ -33,9 +32,11 @@ class TransformModel(Protocol):
 
     `size` is the height and width of the valid part of the image (for `code`: of the
     latent), or None. `stride` is what height and width must divide by, `latent_stride` the
-    ratio of image to latent, `latents` the channels of the latent.
+    ratio of image to latent, `latents` the channels of the latent; `halo`, a multiple of
+    `stride`, is how far from a pixel, in pixels, a transform looks.
     """
 
+    halo: int
     stride: int
     latent_stride: int
     latents: int
@@ -60,7 +61,7 @@ class Tile(NamedTuple):
     window_stop: tuple[int, int]
 
 
-def tiles(height: int, width: int) -> Iterator[Tile]:
+def tiles(height: int, width: int, halo: int) -> Iterator[Tile]:
     """The tiles of a (padded) image, row by row; this order is part of the file format."""
     for top in range(0, height, TILE):
         for left in range(0, width, TILE):
@@ -69,8 +70,8 @@ def tiles(height: int, width: int) -> Iterator[Tile]:
             yield Tile(
                 start,
                 stop,
-                tuple(max(0, s - HALO) for s in start),
-                tuple(min(s + HALO, n) for s, n in zip(stop, size, strict=True)),
+                tuple(max(0, s - halo) for s in start),
+                tuple(min(s + halo, n) for s, n in zip(stop, size, strict=True)),
             )
 
 
@@ -83,7 +84,7 @@ def transform_codec(
     model: TransformModel, *, quantise: Quantiser = quantisation.split
 ) -> Codec:
     """The codec of `model`; `quantise` is what rounding becomes in training."""
-    ratio = model.latent_stride
+    ratio, halo = model.latent_stride, model.halo
 
     def run(module, x, quality, coder):
         y_hat = module.code(module.analysis(x, quality), coder, quality)
@@ -123,15 +124,15 @@ def transform_codec(
     ) -> list[bytes]:
         q, segments = np.full(1, quality, np.float32), []
         height, width = padded(*image.shape[:2], model.stride)
-        for tile in tiles(height, width):
+        for tile in tiles(height, width, halo):
             x = _cut(image, tile.window_start, tile.window_stop)
-            x = _fill(x, tuple(_window(n) for n in x.shape[:2]))
+            x = _fill(x, tuple(_window(n, halo) for n in x.shape[:2]))
             size = np.subtract(tile.window_stop, tile.window_start).astype(np.int32)
             y = np.asarray(analyse(params, x[None], q, size))
             skip = np.subtract(tile.start, tile.window_start) // ratio
             size = (np.subtract(tile.stop, tile.start) // ratio).astype(np.int32)
             y = y[0, skip[0] : skip[0] + size[0], skip[1] : skip[1] + size[1]]
-            y = _fill(y, tuple(_window(n * ratio) // ratio for n in size))
+            y = _fill(y, tuple(_window(n * ratio, halo) // ratio for n in size))
             encoder = range_coder.encoder(tables)
             code(params, y[None], Writer(encoder), q, size)
             segments.append(encoder.finish())
@@ -148,10 +149,10 @@ def transform_codec(
         q = np.full(1, quality, np.float32)
         height, width = padded(*shape, model.stride)
         out = np.empty((height // ratio, width // ratio, model.latents), np.float32)
-        for tile, segment in zip(tiles(height, width), segments, strict=True):
+        for tile, segment in zip(tiles(height, width, halo), segments, strict=True):
             start, stop = np.array(tile.start) // ratio, np.array(tile.stop) // ratio
             size = (stop - start).astype(np.int32)
-            buffer = tuple(_window(n * ratio) // ratio for n in size)
+            buffer = tuple(_window(n * ratio, halo) // ratio for n in size)
             unknown = jnp.full((1, *buffer, model.latents), jnp.nan)
             decoder = range_coder.decoder(segment, tables)
             y_hat = code(params, unknown, Reader(decoder), q, size)
@@ -171,12 +172,12 @@ def transform_codec(
         y_hat = latents(params, tables, segments, shape, quality, range_coder)
         q = np.full(1, quality, np.float32)
         out = np.empty((*shape, 3), np.uint8)
-        for tile in tiles(*padded(*shape, model.stride)):
+        for tile in tiles(*padded(*shape, model.stride), halo):
             first = np.array(tile.window_start) // ratio
             last = np.array(tile.window_stop) // ratio
             size = np.subtract(tile.window_stop, tile.window_start).astype(np.int32)
             y = y_hat[first[0] : last[0], first[1] : last[1]]
-            y = _fill(y, tuple(_window(n) // ratio for n in size))
+            y = _fill(y, tuple(_window(n, halo) // ratio for n in size))
             x = np.asarray(synthesise(params, y[None], q, size))[0]
             skip = np.subtract(tile.start, tile.window_start)
             stop = np.minimum(tile.stop, shape)
@@ -198,9 +199,9 @@ def transform_codec(
     )
 
 
-def _window(n: int) -> int:
+def _window(n: int, halo: int) -> int:
     """The smallest window of at least `n` pixels."""
-    return next(window for window in _WINDOWS if window >= n)
+    return next(window for window in (*_WINDOWS, TILE + 2 * halo) if window >= n)
 
 
 def _cut(image, start, stop):

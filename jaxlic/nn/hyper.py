@@ -19,11 +19,11 @@ from jaxlic.ops.geometry import depth_to_space, keep, shrunk
 
 MAX_HYPER_LATENT = 127
 MEAN_FRACTION = 4  # Means are multiples of 1/16 of a quantisation step.
-_INDEX_FRACTION = 3
-_ACTIVATION = 5  # Activations are multiples of 1/32 in [0, 8).
-_ACTIVATION_MAX = 255
-_MAX_MEAN = 2**14
-_QUALITY_LEVELS = 24
+INDEX_FRACTION = 3
+ACTIVATION = 5  # Activations are multiples of 1/32 in [0, 8).
+ACTIVATION_MAX = 255
+MAX_MEAN = 2**14
+QUALITY_LEVELS = 24
 
 
 def quality_level(quality: jax.Array, levels: int) -> jax.Array:
@@ -45,16 +45,26 @@ class HyperAnalysis(nn.Module):
 
     Minnen et al. 2018 feed the latent itself; here `asinh` of it, because one model serves
     step sizes that differ by two orders of magnitude.
+
+    Attributes:
+        features: width.
+        latents: channels of the hyper-latent.
+        group: `(array, quality, size) -> array` at half the resolution of the latent.
     """
 
     features: int = 128
     latents: int = 96
+    group: nn.Module | None = None
 
     @nn.compact
-    def __call__(self, y: jax.Array, size: jax.Array | None = None) -> jax.Array:
+    def __call__(
+        self, y: jax.Array, quality: jax.Array, size: jax.Array | None = None
+    ) -> jax.Array:
         """Maps `[B, H, W, C]` to `[B, H / 4, W / 4, latents]`; `size` is of `y`."""
         h = nn.leaky_relu(Conv(self.features, 3)(keep(jnp.arcsinh(y), size)))
         h = nn.leaky_relu(Conv(self.features, 5, stride=2)(keep(h, size)))
+        if self.group is not None:
+            h = self.group(h, quality, shrunk(size, 2))
         return Conv(self.latents, 5, stride=2)(keep(h, shrunk(size, 2)))
 
 
@@ -73,8 +83,8 @@ class HyperSynthesis(nn.Module):
     index_span: int = 19
 
     def setup(self) -> None:
-        activation = dict(out_fraction=_ACTIVATION, low=0, high=_ACTIVATION_MAX)
-        inner = dict(in_fraction=_ACTIVATION, in_max=_ACTIVATION_MAX)
+        activation = dict(out_fraction=ACTIVATION, low=0, high=ACTIVATION_MAX)
+        inner = dict(in_fraction=ACTIVATION, in_max=ACTIVATION_MAX)
         self.up_0 = ExactConv(
             4 * self.features[0], 3, in_fraction=0, in_max=MAX_HYPER_LATENT, **activation
         )
@@ -84,15 +94,15 @@ class HyperSynthesis(nn.Module):
             1,
             **inner,
             out_fraction=MEAN_FRACTION,
-            low=-_MAX_MEAN,
-            high=_MAX_MEAN,
+            low=-MAX_MEAN,
+            high=MAX_MEAN,
             gain=0.1,
         )
         self.index = ExactConv(
             self.latents,
             1,
             **inner,
-            out_fraction=_INDEX_FRACTION,
+            out_fraction=INDEX_FRACTION,
             low=-LEVELS,
             high=2 * LEVELS,
             gain=0.1,
@@ -102,20 +112,21 @@ class HyperSynthesis(nn.Module):
 
     def __call__(
         self, z_hat: jax.Array, quality: jax.Array, size: jax.Array | None = None
-    ) -> IndexedGaussian:
+    ) -> tuple[IndexedGaussian, jax.Array]:
         """Maps integers `[B, H, W, C]` and quality `[B]` to the model of a `[B, 4H, 4W]` y.
 
+        Also returns the features it is read from, integers in [0, 255], `[B, 4H, 4W, F]`.
         `size` is the valid height and width of y.
         """
         quality = quality[:, None, None, None]
-        level = quality_level(quality, _QUALITY_LEVELS)
+        level = quality_level(quality, QUALITY_LEVELS)
         level = jnp.broadcast_to(level, (*z_hat.shape[:3], 1))
         h = jnp.concatenate([z_hat, level], axis=-1)
         h = depth_to_space(self.up_0(keep(h, shrunk(size, 4))), 2)
         h = depth_to_space(self.up_1(keep(h, shrunk(size, 2))), 2)
         index = self.index(h) + quality_level(quality, self.index_span)
         mean = self.mean(h) * 2.0**-MEAN_FRACTION
-        return IndexedGaussian(mean, clip(index, 0, LEVELS - 1))
+        return IndexedGaussian(mean, clip(index, 0, LEVELS - 1)), h
 
     def bound(self) -> float:
         """The largest partial sum any layer can reach.

@@ -28,10 +28,16 @@ from jaxlic.ops.geometry import depth_to_space, extend, keep, shrunk, space_to_d
 
 
 class ConvAnalysis(nn.Module):
-    """conv-GDN-conv-GDN-conv-GDN-conv, 5x5, stride 2. Minnen et al. 2018, arXiv:1809.02736."""
+    """conv-GDN-conv-GDN-conv-GDN-conv, 5x5, stride 2. Minnen et al. 2018, arXiv:1809.02736.
+
+    Attributes:
+        features, latents: channels inside and of the latent.
+        groups: `(array, quality, size) -> array`, at 1/4, 1/8 and 1/16 of the resolution.
+    """
 
     features: int = 128
     latents: int = 192
+    groups: tuple[nn.Module, ...] = ()
     stride: int = 16
 
     @nn.compact
@@ -42,14 +48,18 @@ class ConvAnalysis(nn.Module):
         for level in range(3):
             x = keep(x, shrunk(size, 2**level))
             x = GDN()(Conv(self.features, 5, stride=2)(x))
-        return Conv(self.latents, 5, stride=2)(keep(x, shrunk(size, 8)))
+            if level and self.groups:
+                x = self.groups[level - 1](x, quality, shrunk(size, 2 ** (level + 1)))
+        x = Conv(self.latents, 5, stride=2)(keep(x, shrunk(size, 8)))
+        return self.groups[2](x, quality, shrunk(size, 16)) if self.groups else x
 
 
 class ConvSynthesis(nn.Module):
-    """The mirror image of `ConvAnalysis`, with inverse GDN."""
+    """The mirror image of `ConvAnalysis`, with inverse GDN; `groups` from 1/16 to 1/4."""
 
     features: int = 128
     latents: int = 192
+    groups: tuple[nn.Module, ...] = ()
     stride: int = 16
 
     @nn.compact
@@ -59,6 +69,8 @@ class ConvSynthesis(nn.Module):
         """Maps `[B, H, W, latents]` to `[B, 16 H, 16 W, 3]`."""
         x = y_hat
         for level in range(3):
+            if self.groups:
+                x = self.groups[level](x, quality, shrunk(size, 16 // 2**level))
             x = keep(x, shrunk(size, 16 // 2**level))
             x = GDN(inverse=True)(ConvTranspose(self.features)(x))
         return ConvTranspose(3)(keep(x, shrunk(size, 2)))
@@ -72,12 +84,14 @@ class LappedAnalysis(nn.Module):
         latents: channels at 1/16.
         hidden: width of the residual blocks at 1/16.
         blocks: residual blocks at 1/8 and at 1/16.
+        groups: `(array, quality, size) -> array`, after the blocks at 1/8 and at 1/16.
     """
 
     features: int = 128
     latents: int = 320
     hidden: int = 192
     blocks: tuple[int, int] = (2, 2)
+    groups: tuple[nn.Module, ...] = ()
     stride: int = 16
 
     @nn.compact
@@ -91,10 +105,12 @@ class LappedAnalysis(nn.Module):
         x = conv2d(space_to_depth(x, 8), kernel, padding=((0, 0), (0, 0)))
         for _ in range(self.blocks[0]):
             x = ResidualBlock(self.features)(x, quality, shrunk(size, 8))
+        if self.groups:
+            x = self.groups[0](x, quality, shrunk(size, 8))
         x = conv2d(space_to_depth(x, 2), merge[None, None])
         for _ in range(self.blocks[1]):
             x = ResidualBlock(self.hidden)(x, quality, shrunk(size, 16))
-        return x
+        return self.groups[1](x, quality, shrunk(size, 16)) if self.groups else x
 
 
 class LappedSynthesis(nn.Module):
@@ -102,6 +118,7 @@ class LappedSynthesis(nn.Module):
 
     Attributes:
         features, latents, hidden, blocks: as in `LappedAnalysis`.
+        groups: `(array, quality, size) -> array`, before the blocks at 1/16 and at 1/8.
         deband: thresholds at quality 1 and 100, in levels of 255, log-linear between.
     """
 
@@ -109,6 +126,7 @@ class LappedSynthesis(nn.Module):
     latents: int = 320
     hidden: int = 192
     blocks: tuple[int, int] = (2, 2)
+    groups: tuple[nn.Module, ...] = ()
     deband: tuple[float, float] = (2.9, 0.29)
     stride: int = 16
 
@@ -120,9 +138,13 @@ class LappedSynthesis(nn.Module):
         kernel = self.param("lapped", lambda _: lapped_kernel(self.features))
         split = self.param("merge", lambda _: merge_kernel(self.features, self.latents))
         x = y_hat
+        if self.groups:
+            x = self.groups[0](x, quality, shrunk(size, 16))
         for _ in range(self.blocks[1]):
             x = ResidualBlock(self.hidden)(x, quality, shrunk(size, 16))
         x = depth_to_space(conv2d(x, split.T[None, None]), 2)
+        if self.groups:
+            x = self.groups[1](x, quality, shrunk(size, 8))
         for _ in range(self.blocks[0]):
             x = ResidualBlock(self.features)(x, quality, shrunk(size, 8))
         # The adjoint of the analysis: every block adds to its 2x2 neighbourhood.

@@ -3,10 +3,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxlic.codecs.transform import HALO
 from jaxlic.nn import transforms
 
 QUALITY = jnp.array([40.0])
+HALO = 128
 
 
 def test_lapped_basis_is_orthonormal_across_blocks():

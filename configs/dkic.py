@@ -1,0 +1,104 @@
+"""The dynamic-kernel codec `dkic`: `base` with dynamic groups and a context model.
+
+python -m train configs/dkic.py --workdir runs/dkic --data FOLDER
+python -m train.export runs/dkic jaxlic/weights/dkic --number 2 --calibrate FOLDER
+
+What it has in common with `base` starts from the weights of `base`, the rest as the identity:
+the first step already has the rate and fidelity of `base`. From scratch: --set init_from=none.
+
+Ablations, the same steps on the same crops:
+
+--set kernel=plain kernel_hidden=64 kernel_hidden_16=96      as many parameters, as many MACs
+--set kernel=depthwise                                       neither offsets nor modulation
+--set kernel=modulation-only                                 offsets frozen at zero
+--set kernel=offsets-only                                    all taps alike
+--set steps_of_groups=2,2,2,2,2                              symmetric; 1,1,1,1,1: none
+--set hyper_kernel=false                                     a plain hyper-analysis
+
+The large one, for accelerators: configs/dkic_large.py.
+"""
+
+import jax
+import optax
+from optax.contrib import MuonDimensionNumbers, muon
+
+from jaxlic.checkpoint import Spec, build
+from jaxlic.codecs.hyperprior import lmbda
+from jaxlic.codecs.transform import transform_codec
+from jaxlic.experiment import Experiment
+from jaxlic.losses.rate_distortion import rate_distortion
+
+
+def experiment(
+    *,
+    kernel: str = "dynamic",
+    kernel_hidden: int = 128,
+    kernel_hidden_16: int = 192,
+    kernel_blocks: int = 2,
+    kernel_blocks_16: int = 1,
+    radius: int = 2,
+    hyper_kernel: bool = True,
+    channel_groups: str = "16,16,32,64,192",
+    steps_of_groups: str = "4,2,2,1,1",
+    steps: int = 4000,
+    batch: int = 8,
+    crop: int = 192,
+    optimizer: str = "muon",
+    learning_rate: float = 1e-3,
+    warmup: int = 100,
+    decay: float = 0.8,
+    balance: float = 0.3,
+    mean_floor: float = 0.015,
+    init_from: str | None = "base",
+    eval_every: int = 1000,
+    seed: int = 0,
+) -> Experiment:
+    """The rate is constant, then falls linearly to 1 % over the last `decay`."""
+    numbers = [int(n) for n in channel_groups.split(",")]
+    spec = Spec(
+        "dkic.lapped",
+        dict(
+            kernel=kernel,
+            kernel_hidden=[kernel_hidden, kernel_hidden_16],
+            kernel_blocks=[kernel_blocks, kernel_blocks_16],
+            radius=[radius, radius],
+            hyper_kernel=hyper_kernel,
+            groups=numbers,
+            steps=[int(n) for n in steps_of_groups.split(",") if n],
+        ),
+    )
+    falling = int(decay * steps)
+    schedule = optax.join_schedules(
+        [
+            optax.linear_schedule(0.0, learning_rate, warmup),
+            optax.constant_schedule(learning_rate),
+            optax.linear_schedule(learning_rate, 0.01 * learning_rate, falling),
+        ],
+        [warmup, steps - falling],
+    )
+    update = _muon(schedule) if optimizer == "muon" else optax.adam(schedule)
+    return Experiment(
+        name="dkic",
+        spec=spec,
+        codec=transform_codec(build(spec)),
+        loss=rate_distortion(lmbda, balance=balance, mean_floor=mean_floor),
+        optimizer=optax.chain(optax.clip_by_global_norm(1.0), update),
+        crop=crop,
+        batch=batch,
+        steps=steps,
+        seed=seed,
+        eval_every=eval_every,
+        init_from=init_from,
+    )
+
+
+def _muon(schedule):
+    """Muon for convolution kernels, each a matrix of inputs by outputs; Adam for the rest."""
+
+    def matrices(params):
+        def axes(a):
+            return MuonDimensionNumbers((0, 1, 2), 3) if a.ndim == 4 else None
+
+        return jax.tree.map(axes, params)
+
+    return muon(schedule, consistent_rms=0.2, muon_weight_dimension_numbers=matrices)

@@ -1,0 +1,153 @@
+"""Dynamic-kernel codec: content decides where the transforms look; contexts decide the rate.
+
+After Wang, Fu, Chen & Liu 2023, "Dynamic Kernel-Based Adaptive Spatial Aggregation for
+Learned Image Compression", arXiv:2308.08723, reconstructed: only the abstract and summaries
+of the paper were at hand. From them: residual groups of dynamic kernels with shared weights
+in the transforms and in the hyperprior, and an entropy model with hyperprior, channel and
+spatial context whose spatial part differs between groups of channels. Every width, depth and
+schedule is ours.
+
+The codec is the `Hyperprior` of `codecs/hyperprior.py` with groups put into its transforms
+and its hyper-analysis, and with a context. The hyper-synthesis has no dynamic kernels: it
+lies on the path from bytes to tables, which is integer arithmetic.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+from flax import linen as nn
+
+from jaxlic.codecs.hyperprior import Hyperprior
+from jaxlic.entropy.context import PHASES, SpatialChannelContext
+from jaxlic.nn import dynamic_conv
+from jaxlic.nn.dynamic_conv import DynamicConv
+from jaxlic.nn.groups import ResidualGroup
+from jaxlic.nn.hyper import HyperAnalysis
+from jaxlic.nn.transforms import ConvAnalysis, ConvSynthesis, LappedAnalysis, LappedSynthesis
+
+# What an ablation may put in place of a dynamic kernel.
+KERNELS: dict[str, Callable[..., nn.Module]] = {
+    "dynamic": DynamicConv,
+    "sigmoid": functools.partial(DynamicConv, modulation=dynamic_conv.sigmoid),
+    "unbounded": functools.partial(DynamicConv, modulation=dynamic_conv.unbounded),
+    "offsets-only": functools.partial(DynamicConv, modulation=dynamic_conv.uniform),
+    "modulation-only": functools.partial(DynamicConv, offsets=False),
+    "depthwise": dynamic_conv.SeparableConv,
+    "plain": dynamic_conv.PlainConv,
+}
+GROUPS, STEPS = (16, 16, 32, 64, 192), (4, 2, 2, 1, 1)
+
+
+def lapped(
+    *,
+    features: int = 128,
+    latents: int = 320,
+    hidden: int = 192,
+    blocks: tuple[int, int] = (2, 2),
+    kernel: str = "dynamic",
+    kernel_hidden: tuple[int, int] = (128, 192),
+    kernel_blocks: tuple[int, int] = (2, 1),
+    radius: tuple[int, int] = (2, 2),
+    hyper_kernel: bool = True,
+    groups: tuple[int, ...] = GROUPS,
+    steps: tuple[int, ...] = STEPS,
+    summary: int = 96,
+    context_hidden: int = 128,
+) -> Hyperprior:
+    """The small codec, for CPUs: groups at 1/8 and 1/16 inside the lapped transforms.
+
+    Args:
+        features, latents, hidden, blocks: as of `hyperprior.lapped`; with the same values its
+            weights can be trained on.
+        kernel: one of `KERNELS`, in the transforms and the hyper-analysis.
+        kernel_hidden, kernel_blocks, radius: width of the groups, blocks a group, longest
+            offset in samples; at 1/8 and at 1/16.
+        hyper_kernel: whether the hyper-analysis has a group too.
+        groups, steps, summary, context_hidden: as of `SpatialChannelContext`; no steps, no
+            context.
+
+    Raises:
+        ValueError: if the kernel is not known, or groups and steps do not fit.
+    """
+    sizes = dict(features=features, latents=latents, hidden=hidden, blocks=tuple(blocks))
+    scales = list(zip(kernel_hidden, kernel_blocks, radius, strict=True))
+
+    def made() -> list[nn.Module]:
+        return [_group(kernel, *scale) for scale in scales]
+
+    hyper = _group(kernel, 64, 1, 1) if hyper_kernel else None
+    reach = (
+        52 + 8 * kernel_blocks[0] * (radius[0] + 2) + 16 * kernel_blocks[1] * (radius[1] + 2)
+    )
+    return Hyperprior(
+        LappedAnalysis(**sizes, groups=tuple(made())),
+        LappedSynthesis(**sizes, groups=tuple(made()[::-1])),
+        HyperAnalysis(group=hyper),
+        latents=latents,
+        context=_context(latents, groups, steps, summary, context_hidden),
+        halo=_halo(reach),
+    )
+
+
+def convolutional(
+    *,
+    features: int = 192,
+    latents: int = 320,
+    kernel: str = "dynamic",
+    kernel_hidden: int = 192,
+    kernel_blocks: int = 3,
+    radius: int = 2,
+    hyper_kernel: bool = True,
+    groups: tuple[int, ...] = GROUPS,
+    steps: tuple[int, ...] = STEPS,
+    summary: int = 192,
+    context_hidden: int = 224,
+) -> Hyperprior:
+    """The large codec, for accelerators: groups at 1/4, 1/8 and 1/16 of published transforms.
+
+    Arguments and errors as of `lapped`; the groups are alike at all resolutions, and end in
+    3x3 convolutions.
+    """
+
+    def made() -> list[nn.Module]:
+        return [_group(kernel, kernel_hidden, kernel_blocks, radius, tail=3) for _ in range(3)]
+
+    hyper = _group(kernel, kernel_hidden, 1, 1) if hyper_kernel else None
+    reach = 60 + (4 + 8 + 16) * (kernel_blocks * (radius + 2) + 1)
+    return Hyperprior(
+        ConvAnalysis(features, latents, tuple(made())),
+        ConvSynthesis(features, latents, tuple(made()[::-1])),
+        HyperAnalysis(features, features, hyper),
+        latents=latents,
+        synthesis_features=(features, latents * 3 // 2),
+        context=_context(latents, groups, steps, summary, context_hidden),
+        halo=_halo(reach),
+    )
+
+
+def _group(kernel: str, hidden: int, blocks: int, radius: int, tail: int = 1) -> nn.Module:
+    return ResidualGroup(hidden, blocks, _kernel(kernel, radius), tail)
+
+
+@functools.cache  # One object for one kernel, so that equal models are equal.
+def _kernel(name: str, radius: int) -> Callable[[int], nn.Module]:
+    if name not in KERNELS:
+        raise ValueError(f"kernels are {', '.join(KERNELS)}, got {name!r}")
+    bounded = name in ("dynamic", "sigmoid", "unbounded", "offsets-only")
+    return functools.partial(KERNELS[name], radius=radius) if bounded else KERNELS[name]
+
+
+def _context(latents, groups, steps, summary, hidden) -> SpatialChannelContext | None:
+    if not steps:
+        return None
+    if sum(groups) != latents:
+        raise ValueError(f"groups {tuple(groups)} are not {latents} channels")
+    if len(groups) != len(steps) or not set(steps) <= set(PHASES):
+        raise ValueError(f"steps {tuple(steps)}: 1, 2 or 4 for each of {len(groups)} groups")
+    return SpatialChannelContext(tuple(groups), tuple(steps), summary, hidden)
+
+
+def _halo(reach: int) -> int:
+    return -(-reach // 64) * 64

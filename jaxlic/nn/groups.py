@@ -1,0 +1,61 @@
+"""Residual blocks and groups around a kernel of choice.
+
+`ResidualGroup` of `DynamicConv`s is the dynamic residual block group of Wang et al. 2023
+(arXiv:2308.08723) as far as its abstract and summaries tell; widths, depth and the gain are
+ours. Any module `(array, size) -> array` made from a number of features can be the kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+from flax import linen as nn
+
+from jaxlic.nn.conv import Conv
+from jaxlic.nn.dynamic_conv import DynamicConv
+from jaxlic.nn.transforms import QualityGain
+from jaxlic.ops.geometry import keep
+
+
+class KernelBlock(nn.Module):
+    """`x + s(quality) * kernel(act(W x))`, W a 1x1 convolution to `hidden` channels."""
+
+    hidden: int
+    kernel: Callable[[int], nn.Module] = DynamicConv
+
+    @nn.compact
+    def __call__(
+        self, x: jax.Array, quality: jax.Array, size: jax.Array | None = None
+    ) -> jax.Array:
+        """Maps `[B, H, W, C]` to the same shape; `size` is in samples of `x`."""
+        h = nn.leaky_relu(Conv(self.hidden, 1)(x), 0.1)
+        h = self.kernel(x.shape[-1])(h, size)
+        return x + h * QualityGain(x.shape[-1])(quality)
+
+
+class ResidualGroup(nn.Module):
+    """`x + W(blocks(x))`: starts as the identity.
+
+    Attributes:
+        hidden: width of the blocks.
+        blocks: how many.
+        kernel: makes a module `(array, size) -> array` from its output channels.
+        tail: edge of the kernel of the convolution W.
+    """
+
+    hidden: int
+    blocks: int = 2
+    kernel: Callable[[int], nn.Module] = DynamicConv
+    tail: int = 1
+
+    @nn.compact
+    def __call__(
+        self, x: jax.Array, quality: jax.Array, size: jax.Array | None = None
+    ) -> jax.Array:
+        """Maps `[B, H, W, C]` to the same shape; `size` is in samples of `x`."""
+        h = x
+        for _ in range(self.blocks):
+            h = KernelBlock(self.hidden, self.kernel)(h, quality, size)
+        zeros = nn.initializers.zeros
+        return x + Conv(x.shape[-1], self.tail, kernel_init=zeros)(keep(h, size))

@@ -1,0 +1,36 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxlic.nn.dynamic_conv import DynamicConv, PlainConv
+from jaxlic.nn.groups import ResidualGroup
+from tests.random_params import random_params
+
+X = jax.random.normal(jax.random.key(0), (2, 6, 8, 12))
+QUALITY = jnp.array([20.0, 70.0])
+
+
+@pytest.mark.parametrize("kernel", [DynamicConv, PlainConv])
+def test_a_group_starts_as_the_identity(kernel):
+    group = ResidualGroup(16, 2, kernel)
+    y, _ = group.init_with_output(jax.random.key(1), X, QUALITY)
+    np.testing.assert_array_equal(y, X)
+
+
+@pytest.mark.parametrize("tail", [1, 3])
+def test_a_padded_window_gives_what_the_valid_part_alone_gives(tail):
+    group = ResidualGroup(16, 2, DynamicConv, tail)
+    variables = random_params(group.init, jax.random.key(0), X, QUALITY, scale=0.2)
+    alone = group.apply(variables, X[:, :4, :6], QUALITY)
+    padded = jax.jit(group.apply)(variables, X, QUALITY, jnp.array([4, 6]))
+    assert float(jnp.abs(alone - X[:, :4, :6]).max()) > 0.1
+    np.testing.assert_allclose(padded[:, :4, :6], alone, atol=1e-4)
+
+
+def test_quality_changes_what_a_group_adds():
+    group = ResidualGroup(16, 1)
+    variables = random_params(group.init, jax.random.key(0), X, QUALITY, scale=0.2)
+    x = jnp.broadcast_to(X[:1], X.shape)
+    low, high = group.apply(variables, x, QUALITY)
+    assert float(jnp.abs(low - high).max()) > 1e-3
