@@ -7,7 +7,7 @@ import pathlib
 import sys
 from collections.abc import Callable, Sequence
 
-from jaxlic.commands import codec, evaluate, rescale
+from jaxlic.commands import codec, evaluate, explain, rescale
 from jaxlic.commands.files import report
 
 
@@ -170,6 +170,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all records")
     sub.add_argument("--plot", type=pathlib.Path, metavar="FILE", help="write the curves (PNG)")
+
+    sub = command(
+        "explain",
+        explain.explain,
+        "draw where a codec with dynamic kernels looks in an image, and its receptive field",
+        "  jaxlic explain photo.jpg -o offsets.png\n"
+        "  jaxlic explain photo.jpg --at 120,80 --at 300,200 --quality 60",
+    )
+    sub.add_argument("input", type=pathlib.Path, help="an image file")
+    _add_output(sub, "the .png file, default photo.offsets.png")
+    sub.add_argument("--model", default="dkic", help="id or folder, default dkic")
+    sub.add_argument("-q", "--quality", type=_quality, default=40.0, help="default 40")
+    sub.add_argument(
+        "--at",
+        type=_point,
+        action="append",
+        metavar="X,Y",
+        help="a pixel to look from, repeatable; default four with much detail",
+    )
     return parser
 
 
@@ -186,6 +205,13 @@ def _natural(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) >= 2**31:
         raise argparse.ArgumentTypeError(f"must be a whole number from 0 on, got {text!r}")
     return int(text)
+
+
+def _point(text: str) -> tuple[int, int]:
+    x, comma, y = text.partition(",")
+    if not comma:
+        raise argparse.ArgumentTypeError(f"must be X,Y in pixels, got {text!r}")
+    return _natural(x), _natural(y)
 
 
 def _codec_quality(text: str) -> int:

@@ -15,19 +15,27 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 from jaxlic.checkpoint import Spec, build
 from jaxlic.codecs.transform import transform_codec
 
+settings.register_profile("patient", deadline=None)  # The first example compiles.
+settings.load_profile("patient")
 DATA = pathlib.Path(__file__).parent / "data"
 TINY = Spec("hyperprior.lapped", dict(features=8, latents=16, hidden=8, blocks=[1, 1]))
+
+
+def kodim(name: str) -> np.ndarray:
+    """A sample photograph of `tests/data`, uint8 `[192, 256, 3]`."""
+    return np.asarray(Image.open(DATA / f"{name}.png").convert("RGB"))
 
 
 @pytest.fixture(scope="session")
 def photo() -> np.ndarray:
     """A crop of Kodak image 5, uint8 `[192, 256, 3]`."""
-    return np.asarray(Image.open(DATA / "kodim05_crop.png").convert("RGB"))
+    return kodim("kodim05_crop")
 
 
 @pytest.fixture(scope="session")

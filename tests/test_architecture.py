@@ -13,7 +13,7 @@ LAYERS = [
     {"entropy", "losses", "metrics"},
     {"codecs"},
     {"checkpoint", "complexity", "data", "thumbnail", "api"},
-    {"experiment", "evaluation"},
+    {"experiment", "evaluation", "explain"},
     {"commands", "cli", "__main__", "__init__"},
 ]
 # nn/hyper.py returns an entropy model: a value without dependencies.

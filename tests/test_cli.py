@@ -150,3 +150,29 @@ def test_help_is_instant_and_teaches():
     heavy = ("jax", "numpy", "PIL", "rich", "constriction")
     imported = {line.split("|")[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
     assert not imported.intersection(heavy)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.png"], "no such file"),
+        (["photo.png", "-o", "out.jpg"], "drawn as a .png"),
+        (["photo.png", "-o", "photo.png"], "--force"),
+        (["photo.png", "--model", "base"], "no dynamic kernels"),
+        (["photo.png", "--model", "base", "--at", "999,1"], "outside of 256x192"),
+    ],
+)
+def test_explain_says_in_a_line_what_is_wrong(
+    tmp_path, photo_file, capsys, monkeypatch, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(["explain", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_points_of_explain_are_checked(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["explain", "a.png", "--at", "five"])
+    assert stop.value.code == 2
+    assert "X,Y" in capsys.readouterr().err

@@ -105,6 +105,7 @@ class DynamicConv(nn.Module):
             raw = predict("offset", 2).astype(jnp.float32)
             offsets = self.radius * jnp.tanh(raw / self.radius)
             self.sow("intermediates", "offsets", offsets)
+            self.sow("intermediates", "radius", self.radius)
             y = self.aggregate(u, offsets, weights, radius=self.radius, size=size)
         else:
             y = aggregate_fixed(u, weights, size=size)

@@ -30,7 +30,7 @@ MAX_MAGNITUDE = 256
 def compand(x: jax.Array) -> jax.Array:
     """Integers of any size to integers in [-255, 255]: small ones stay what they are.
 
-    Slope 1 up to 64, 1/4 up to 320, 1/16 up to 2352; odd. Gradients are of these slopes.
+    Slope 1 up to 64, 1/4 up to 320, 1/16 up to 2352. Gradients are of these slopes.
 
     >>> compand(jnp.array([-5.0, 64.0, 320.0, 9999.0])).tolist()
     [-5.0, 64.0, 128.0, 255.0]

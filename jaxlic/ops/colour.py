@@ -28,3 +28,8 @@ def rgb_to_ycbcr(x: jax.Array) -> jax.Array:
 def ycbcr_to_rgb(x: jax.Array) -> jax.Array:
     """The inverse of `rgb_to_ycbcr`; not clipped."""
     return jnp.dot(x - _OFFSET, _TO_RGB.T, precision="highest") / 255
+
+
+def luma(x: jax.Array) -> jax.Array:
+    """RGB `[..., 3]` in [0, 1] to luma `[...]` in [0, 1] (ITU-R BT.601, full range)."""
+    return jnp.dot(x, _TO_YCBCR[0], precision="highest")

@@ -23,7 +23,7 @@ def _round_trip(symbols, indexes):
     return data
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.data())
 def test_any_symbols_come_back(data):
     shape = data.draw(st.tuples(st.integers(0, 5), st.integers(1, 9)))
@@ -62,7 +62,7 @@ def test_symbols_beyond_the_limit_are_refused():
         )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.binary(max_size=64), st.integers(0, 63), st.integers(1, 200))
 def test_garbage_gives_symbols_or_a_bitstream_error(data, index, count):
     try:

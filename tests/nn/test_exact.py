@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxlic.nn.exact import LIMIT, ExactConv
+from jaxlic.nn.exact import LIMIT, ExactConv, compand
 
 LAYER = dict(kernel_size=3, in_fraction=5, in_max=255, out_fraction=5, low=0, high=255)
 
@@ -68,3 +68,15 @@ def test_gradients_pass_straight_through():
     layer, x, variables = _case()
     gradient = jax.grad(lambda v: jnp.sum(layer.apply(v, x)))(variables)
     assert all(float(jnp.abs(a).sum()) > 0 for a in jax.tree.leaves(gradient))
+
+
+def test_companding_keeps_small_integers_and_bounds_large_ones():
+    x = jnp.arange(-(2**16), 2**16 + 1, dtype=jnp.float32)
+    y = np.asarray(jax.jit(compand)(x))
+    np.testing.assert_array_equal(y, np.round(y))
+    np.testing.assert_array_equal(y[np.abs(x) <= 64], x[np.abs(x) <= 64])
+    assert np.all(np.diff(y) >= 0) and np.abs(y).max() == 255
+    # Rounding is half up, which is not odd: apart from halves it is.
+    assert np.abs(y + y[::-1]).max() <= 1
+    slopes = jax.vmap(jax.grad(compand))(jnp.array([3.0, 100.0, -1000.0, 9999.0]))
+    np.testing.assert_allclose(slopes, [1, 1 / 4, 1 / 16, 0])

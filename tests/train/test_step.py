@@ -1,28 +1,31 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
+from jaxlic.checkpoint import load_params
 from jaxlic.experiment import load_experiment
-from train.step import draw_quality, init_state, make_step
+from tests.random_params import random_params
+from train.step import adopt, draw_quality, init_state, make_step
 
 
-def _setup():
+@pytest.fixture(scope="module")
+def setup():
+    """(compiled step, first state, batch); compiled once, which takes longest here."""
     e = load_experiment("configs/smoke.py", {"batch": 2})
     image = jax.random.randint(jax.random.key(0), (2, 64, 64, 3), 0, 256).astype(jnp.uint8)
-    return e, jax.jit(lambda: init_state(e))(), {"image": image}
+    return jax.jit(make_step(e)), jax.jit(lambda: init_state(e))(), {"image": image}
 
 
-def test_the_same_state_and_batch_give_the_same_bits():
-    e, state, batch = _setup()
-    step = jax.jit(make_step(e))
+def test_the_same_state_and_batch_give_the_same_bits(setup):
+    step, state, batch = setup
     a, b = step(state, batch)[0], step(state, batch)[0]
     for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
         np.testing.assert_array_equal(x, y)
 
 
-def test_every_parameter_learns_and_the_average_follows():
-    e, state, batch = _setup()
-    step = jax.jit(make_step(e))
+def test_every_parameter_learns_and_the_average_follows(setup):
+    step, state, batch = setup
     after, metrics = step(state, batch)
     assert int(after.step) == 1 and np.isfinite(float(metrics["loss"]))
     later = step(step(after, batch)[0], batch)[0]  # Residual branches start at zero.
@@ -33,9 +36,8 @@ def test_every_parameter_learns_and_the_average_follows():
         np.testing.assert_allclose(x, y, atol=1e-6)
 
 
-def test_the_loss_falls_on_one_batch():
-    e, state, batch = _setup()
-    step = jax.jit(make_step(e))
+def test_the_loss_falls_on_one_batch(setup):
+    step, state, batch = setup
     losses = []
     for _ in range(40):
         state, metrics = step(state, batch)
@@ -47,3 +49,23 @@ def test_qualities_cover_the_range():
     quality = np.asarray(draw_quality(jax.random.key(0), 8))
     assert quality.min() >= 1 and quality.max() <= 100
     np.testing.assert_array_equal(np.floor((quality - 1) / 99 * 8), np.arange(8))
+
+
+def test_weights_to_start_from_are_taken_where_they_fit():
+    fresh = {"a": {"kernel": jnp.zeros(2), "bias": jnp.zeros(1)}, "b": jnp.zeros(3)}
+    start = {"a": {"kernel": jnp.ones(2), "bias": jnp.ones(9)}, "c": jnp.ones(3)}
+    params, stayed = adopt(fresh, start)
+    assert sorted(stayed) == ["a/bias", "b"]
+    assert params["a"]["kernel"].tolist() == [1, 1] and params["a"]["bias"].tolist() == [0]
+    with pytest.raises(ValueError, match="in common"):
+        adopt(fresh, {"d": jnp.ones(1)})
+
+
+def test_the_dynamic_codec_starts_where_base_is():
+    """All that `base` has is taken, and what is added starts as the identity."""
+    e = load_experiment("configs/dkic.py", {})
+    base = load_params("base")
+    fresh = random_params(e.codec.init, jnp.zeros((1, 64, 64, 3)), jax.random.key(0))
+    _, stayed = adopt(fresh, base)
+    assert len(jax.tree.leaves(fresh)) - len(stayed) == len(jax.tree.leaves(base))
+    assert all("group" in name or name.startswith("params/context") for name in stayed)

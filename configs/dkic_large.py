@@ -1,0 +1,57 @@
+"""The dynamic-kernel codec at paper scale, for accelerators: 28.8 million parameters.
+
+python -m train configs/dkic_large.py --workdir runs/dkic_large --data FOLDER
+
+N=192, M=320, residual groups of dynamic kernels at 1/4, 1/8 and 1/16 of the resolution; 184
+kMAC a pixel to encode, 220 to decode. After Wang et al. 2023, arXiv:2308.08723, whose sizes and
+schedule are not known to us. Not trained by us: no figures are claimed for it. Ablations as in
+configs/dkic.py, by `kernel`, `hyper_kernel` and `steps_of_groups`.
+"""
+
+import optax
+
+from jaxlic.checkpoint import Spec, build
+from jaxlic.codecs.hyperprior import lmbda
+from jaxlic.codecs.transform import transform_codec
+from jaxlic.experiment import Experiment
+from jaxlic.losses.rate_distortion import rate_distortion
+
+
+def experiment(
+    *,
+    kernel: str = "dynamic",
+    kernel_blocks: int = 3,
+    radius: int = 2,
+    hyper_kernel: bool = True,
+    channel_groups: str = "16,16,32,64,192",
+    steps_of_groups: str = "4,2,2,1,1",
+    steps: int = 1_000_000,
+    batch: int = 16,
+    crop: int = 256,
+    learning_rate: float = 1e-4,
+    seed: int = 0,
+) -> Experiment:
+    """Adam at 1e-4, a tenth of it over the last fifth."""
+    spec = Spec(
+        "dkic.convolutional",
+        dict(
+            kernel=kernel,
+            kernel_blocks=kernel_blocks,
+            radius=radius,
+            hyper_kernel=hyper_kernel,
+            groups=[int(n) for n in channel_groups.split(",")],
+            steps=[int(n) for n in steps_of_groups.split(",") if n],
+        ),
+    )
+    schedule = optax.piecewise_constant_schedule(learning_rate, {int(0.8 * steps): 0.1})
+    return Experiment(
+        name="dkic-large",
+        spec=spec,
+        codec=transform_codec(build(spec)),
+        loss=rate_distortion(lmbda),
+        optimizer=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule)),
+        crop=crop,
+        batch=batch,
+        steps=steps,
+        seed=seed,
+    )

@@ -1,0 +1,51 @@
+"""explain."""
+
+from __future__ import annotations
+
+import argparse
+
+from jaxlic.commands.files import UsageError, read, tell
+
+
+def explain(args: argparse.Namespace) -> int:
+    """Draws what a codec with dynamic kernels looks at; prints whether offsets are alive."""
+    from jaxlic import images
+
+    output = args.output or args.input.with_suffix(".offsets.png")
+    if output.suffix.lower() != ".png":
+        raise UsageError(f"{output}: is drawn as a .png")
+    if output.exists() and not args.force:
+        raise UsageError(f"{output}: exists; use --force to replace it")
+    read(args.input)  # A missing file is told as such.
+    picture = images.read(args.input)
+    from jaxlic import checkpoint
+    from jaxlic import explain as explaining
+
+    model = checkpoint.load_model(args.model)
+    image = explaining.window(picture.rgb)
+    height, width = image.shape[:2]
+    if image.shape != picture.rgb.shape:
+        tell(args.input, [f"the central {width}x{height} pixels are looked at"])
+    for x, y in args.at or ():
+        if not (x < width and y < height):
+            raise UsageError(f"--at {x},{y}: outside of {width}x{height} pixels")
+    points = args.at or explaining.interesting(image)
+    found = explaining.layers(model, image, args.quality)
+    fields = explaining.receptive_field(model, image, args.quality, points)
+    title = f"{args.input.name}, model {model.id}, quality {args.quality:g}"
+    images.write_bytes(output, explaining.draw(image, found, fields, points, title))
+    print("offsets in samples of the layer, along an axis\n")
+    print(
+        f"{'layer':52} {'1/':>4} {'R':>2} {'mean':>6} {'95 %':>6} {'dead':>6} {'bound':>6} taps"
+    )
+    for layer in found:
+        s = explaining.statistics(layer)
+        print(
+            f"{layer.name:52} {layer.stride:>4} {layer.radius:>2} {s['mean']:>6.3f} "
+            f"{s['p95']:>6.3f} {s['dead']:>6.1%} {s['saturated']:>6.1%} "
+            f"{s['effective_taps']:>4.1f}"
+        )
+    lost = sum(layer.fallbacks for layer in found)
+    print(f"\n{lost} predictions were not finite and count as zero")
+    print(f"{args.input} -> {output}")
+    return 0
