@@ -37,7 +37,7 @@ KERNELS: dict[str, Callable[..., nn.Module]] = {
     "depthwise": dynamic_conv.SeparableConv,
     "plain": dynamic_conv.PlainConv,
 }
-GROUPS, STEPS = (16, 16, 32, 64, 192), (4, 2, 2, 1, 1)
+GROUPS, STEPS = (3, 13, 48, 64, 192), (4, 2, 1, 1, 1)
 
 
 def lapped(

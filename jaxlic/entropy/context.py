@@ -5,7 +5,8 @@ cell ("phases"). A step codes some phases of a group: all four at once, two as o
 checkerboard, or one; how many steps a group gets is a setting, and need not be the same for
 all groups. A small network refines the mean and scale that the hyperprior gave, from the
 hyperprior's features and from all that was decoded before, phases as channels: nothing is
-masked, for nothing that is not known yet is there.
+masked, for nothing that is not known yet is there. The lowest frequencies, the first group, are
+also predicted linearly from what is known of them.
 
     p(y | z) = prod_i prod_s p(y_i^s | features(z), y_<i, y_i^<s)
 
@@ -16,15 +17,17 @@ the abstract of Wang et al. 2023 (arXiv:2308.08723), whose schedule is not known
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
 from jaxlic.entropy.coder import Coder
 from jaxlic.entropy.models import LEVELS, IndexedGaussian
-from jaxlic.nn.exact import ExactConv, compand
+from jaxlic.nn.exact import ExactConv, ExactLinear, compand
 from jaxlic.nn.hyper import (
     ACTIVATION,
     ACTIVATION_MAX,
@@ -40,6 +43,7 @@ from jaxlic.ops.geometry import depth_to_space, keep, shrunk, space_to_depth
 # Phases 0 1 / 2 3 of a cell, in the order of coding.
 PHASES = {1: ((0, 1, 2, 3),), 2: ((0, 3), (1, 2)), 4: ((0,), (3,), (1,), (2,))}
 _MAX_SHIFT = 2**12  # Of a mean, in sixteenths.
+_MAX_MEAN = 2**15
 
 
 class Slot(NamedTuple):
@@ -56,25 +60,39 @@ class Slot(NamedTuple):
         return jnp.concatenate(parts, axis=-1)
 
 
+class Known(NamedTuple):
+    """What one step has decoded, and what it had expected, `[B, H / 2, W / 2, ...]`."""
+
+    y_hat: jax.Array
+    mean: jax.Array
+
+
 class SpatialChannelContext(nn.Module):
     """Codes a latent step by step, each step's distribution refined by those before.
 
     Attributes:
-        groups: channels of each group; their sum is the latent's.
+        groups: channels of each group; their sum is the latent's. The first should be the
+            lowest frequencies.
         steps: 1, 2 or 4 steps for each group.
         summary: channels that the hyperprior's features are reduced to.
         hidden: width of the networks.
+        correlation: of neighbours in the first group, less the hyperprior's mean; its linear
+            prediction starts with the best weights for a Markov field of that correlation.
+            0 starts with none.
     """
 
-    groups: tuple[int, ...] = (16, 16, 32, 64, 192)
-    steps: tuple[int, ...] = (4, 2, 2, 1, 1)
+    groups: tuple[int, ...] = (3, 13, 48, 64, 192)
+    steps: tuple[int, ...] = (4, 2, 1, 1, 1)
     summary: int = 96
     hidden: int = 128
+    correlation: float = 0.95
 
     def setup(self) -> None:
         slots = self.slots
         self.summarise = Summary(self.summary)
-        self.refine = [Refinement(slots[: k + 1], self.hidden) for k in range(len(slots))]
+        self.refine = [
+            Refinement(slots[: k + 1], self.hidden, self.correlation) for k in range(len(slots))
+        ]
         self.assemble = Assembly(slots)
 
     @property
@@ -100,11 +118,12 @@ class SpatialChannelContext(nn.Module):
         `model` and `features` are the hyperprior's; `size` is the valid part of y.
         """
         summary = staged(self.summarise, features, quality, size)
-        decoded: list[jax.Array] = []
+        decoded: list[Known] = []
         for k, refine in enumerate(self.refine):
             target, refined = staged(refine, summary, decoded, y, model, size)
-            decoded.append(coder(f"y{k}", target, refined, shrunk(size, 2)))
-        return staged(self.assemble, decoded)
+            y_hat = coder(f"y{k}", target, refined, shrunk(size, 2))
+            decoded.append(Known(y_hat, refined.offset))
+        return staged(self.assemble, [known.y_hat for known in decoded])
 
     def bound(self) -> float:
         """The largest partial sum any layer can reach; raises ValueError as `ExactConv`."""
@@ -144,17 +163,19 @@ class Summary(nn.Module):
 class Refinement(nn.Module):
     """Mean and scale of one step: those of the hyperprior plus what a network adds.
 
-    A 3x3 convolution over the summary and, for every step before, over the difference between
-    what was decoded and the hyperprior's mean; then 1x1 to shifts of mean and scale, which
-    start at zero.
+    A 3x3 convolution over the summary and over the symbols of every step before; then 1x1 to
+    shifts of mean and scale, which start at zero. And a linear prediction of the mean from what
+    is known of the first group, less the hyperprior's mean.
 
     Attributes:
         slots: all steps up to this one.
         hidden: width.
+        correlation: as of `SpatialChannelContext`.
     """
 
     slots: tuple[Slot, ...]
     hidden: int
+    correlation: float = 0.0
 
     def setup(self) -> None:
         inner = dict(in_fraction=ACTIVATION, in_max=ACTIVATION_MAX)
@@ -166,12 +187,21 @@ class Refinement(nn.Module):
         shift = dict(low=-_MAX_SHIFT, high=_MAX_SHIFT, gain=0.0)
         self.mean = ExactConv(outputs, 1, **inner, out_fraction=MEAN_FRACTION, **shift)
         shift = dict(low=-LEVELS, high=LEVELS, gain=0.0)
-        self.index = ExactConv(outputs, 1, **inner, out_fraction=INDEX_FRACTION, **shift)
+        self.index = ExactConv(
+            outputs, 1, **inner, out_fraction=INDEX_FRACTION, bias_rate=10.0, **shift
+        )
+        first = tuple(s for s in self.slots[:-1] if s.first == 0)
+        self.linear = None
+        if first:
+            start = None
+            if slot.first == 0 and self.correlation:
+                start = functools.partial(interpolation, first, slot, self.correlation)
+            self.linear = ExactLinear(outputs, start)
 
     def __call__(
         self,
         summary: jax.Array,
-        decoded: list[jax.Array],
+        decoded: list[Known],
         y: jax.Array,
         model: IndexedGaussian,
         size: jax.Array | None = None,
@@ -180,25 +210,31 @@ class Refinement(nn.Module):
 
         Args:
             summary: `[B, H / 2, W / 2, S]`.
-            decoded: what the coder returned for the steps before.
+            decoded: of the steps before.
             y: `[B, H, W, C]`.
             model: of `y`, as the hyperprior predicts it.
             size: the valid part of `y`.
         """
         *before, slot = self.slots
-        known = [
-            compand((part - s.take(model.offset)) * 2.0**MEAN_FRACTION)
-            for part, s in zip(decoded, before, strict=True)
-        ]
-        h = keep(jnp.concatenate([summary, *known], axis=-1), shrunk(size, 2))
-        h = self.conv(h)
-        mean = slot.take(model.offset) + self.mean(h) * 2.0**-MEAN_FRACTION
+        half, unit = shrunk(size, 2), 2.0**MEAN_FRACTION
+        symbols = [compand((known.y_hat - known.mean) * unit) for known in decoded]
+        h = self.conv(keep(jnp.concatenate([summary, *symbols], axis=-1), half))
+        shift = self.mean(h)
+        if self.linear is not None:
+            first = [
+                known.y_hat - s.take(model.offset)
+                for known, s in zip(decoded, before, strict=True)
+                if s.first == 0
+            ]
+            shift = shift + self.linear(keep(jnp.concatenate(first, axis=-1) * unit, half))
+        mean = clip(slot.take(model.offset) * unit + shift, -_MAX_MEAN, _MAX_MEAN) / unit
         index = clip(slot.take(model.indexes) + self.index(h), 0, LEVELS - 1)
         return slot.take(y), IndexedGaussian(mean, index)
 
     def bound(self) -> float:
         """The largest partial sum any layer can reach; raises ValueError as `ExactConv`."""
-        return max(layer.bound() for layer in (self.conv, self.mean, self.index))
+        layers = [self.conv, self.mean, self.index]
+        return max(layer.bound() for layer in [*layers, self.linear] if layer is not None)
 
 
 class Assembly(nn.Module):
@@ -214,3 +250,33 @@ class Assembly(nn.Module):
             groups.setdefault(slot.first, {}).update(zip(slot.phases, pieces, strict=True))
         cells = (jnp.concatenate([g[p] for p in range(4)], axis=-1) for g in groups.values())
         return jnp.concatenate([depth_to_space(c, 2) for c in cells], axis=-1)
+
+
+def interpolation(known: tuple[Slot, ...], slot: Slot, correlation: float) -> np.ndarray:
+    """The best linear prediction of a slot's channels, each from its own known phases.
+
+    For a field with covariance `correlation ** (|dy| + |dx|)` and a little noise.
+
+    Returns:
+        A kernel `[3, 3, I, O]` over cells, for `ExactLinear`.
+    """
+    count = slot.count
+    phases = [p for s in known for p in s.phases]
+    cells = [(i, j) for i in range(3) for j in range(3)]
+    places = np.array([_place(cell, p) for cell in cells for p in phases])
+    kernel = np.zeros((9, len(phases), count, len(slot.phases), count), np.float32)
+    among = _covariance(places, places, correlation) + 0.05 * np.eye(len(places))
+    for k, phase in enumerate(slot.phases):
+        target = np.array([_place((1, 1), phase)])
+        weights = np.linalg.solve(among, _covariance(places, target, correlation)[:, 0])
+        for c in range(count):
+            kernel[:, :, c, k, c] = weights.reshape(9, len(phases))
+    return kernel.reshape(3, 3, len(phases) * count, len(slot.phases) * count)
+
+
+def _place(cell, phase):
+    return 2 * cell[0] + phase // 2, 2 * cell[1] + phase % 2
+
+
+def _covariance(a, b, correlation):
+    return correlation ** np.abs(a[:, None] - b[None]).sum(axis=-1)

@@ -14,8 +14,11 @@ models", describes the approach; rescaling here is by powers of two).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from jax import lax
 
@@ -24,6 +27,7 @@ from jaxlic.ops.bounds import clip
 from jaxlic.ops.quantisation import round_ste
 
 LIMIT = 2**24
+_SPLIT = 128
 MAX_MAGNITUDE = 256
 
 
@@ -116,3 +120,52 @@ class ExactConv(nn.Module):
             bias * self.bias_rate * 2.0 ** (self.in_fraction + self.weight_fraction)
         )
         return kernel, bias
+
+
+class ExactLinear(nn.Module):
+    """A 3x3 convolution of large integers, without bias: for predictions that must be linear.
+
+    Inputs are split into multiples of 128 and the rest, so that every factor is at most 256
+    and the sums stay exact. The output is `floor(W x / 2**weight_fraction + 1/2)`.
+
+    Attributes:
+        features: output channels.
+        start: the initial kernel, `[3, 3, I, features]`, or None for zeros.
+        in_max: largest magnitude of an input.
+        weight_fraction: weights are multiples of `2**-weight_fraction`, integers up to 255.
+    """
+
+    features: int
+    start: Callable[[], np.ndarray] | None = None
+    in_max: int = 2**13
+    weight_fraction: int = 7
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps integer-valued float32 `[B, H, W, I]` to `[B, H, W, features]`."""
+        start = self.start
+        init = nn.initializers.zeros if start is None else lambda *_: jnp.asarray(start())
+        kernel = self._integers(self.param("kernel", init, (3, 3, x.shape[-1], self.features)))
+        x = clip(x, -self.in_max, self.in_max)
+        high = round_ste(x / _SPLIT)
+        total = _SPLIT * self._sums(high, kernel) + self._sums(x - _SPLIT * high, kernel)
+        return round_ste(total * 2.0**-self.weight_fraction)
+
+    def bound(self) -> float:
+        """The largest magnitude any partial sum can reach; raises ValueError as `ExactConv`."""
+        kernel = jnp.abs(self._integers(self.variables["params"]["kernel"]))
+        magnitude = float(jnp.max(kernel))
+        if not magnitude <= MAX_MAGNITUDE:
+            raise ValueError(f"{self.name}: a factor of {magnitude} exceeds {MAX_MAGNITUDE}")
+        total = float(jnp.max(jnp.sum(kernel, axis=(0, 1, 2)))) * (self.in_max + _SPLIT)
+        total += 2.0 ** (self.weight_fraction - 1)
+        if not total <= LIMIT:
+            raise ValueError(f"{self.name}: sums up to {total} exceed 2**24")
+        return total
+
+    def _sums(self, x, kernel):
+        return conv2d(x, kernel, precision=lax.Precision.HIGHEST)
+
+    def _integers(self, kernel):
+        largest = MAX_MAGNITUDE - 1
+        return round_ste(clip(kernel * 2.0**self.weight_fraction, -largest, largest))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxlic.entropy.coder import Estimator
-from jaxlic.entropy.context import PHASES, SpatialChannelContext
+from jaxlic.entropy.context import PHASES, Slot, SpatialChannelContext, interpolation
 from jaxlic.entropy.models import IndexedGaussian
 from jaxlic.ops import quantisation
 from tests.random_params import random_params
@@ -39,7 +39,7 @@ def params():
     def init(key):
         return CONTEXT.init(key, _case()[0], _estimate, *_case()[1:], method=_code)
 
-    return random_params(init, jax.random.key(0), scale=0.2)
+    return random_params(init, jax.random.key(0), scale=0.1)
 
 
 def _run(params, y, coder):
@@ -75,7 +75,8 @@ def test_the_steps_are_those_of_the_schedule(params):
 def test_untrained_it_is_the_hyperprior():
     y, model, features = _case()
     coder = Estimator(quantisation.hard, jax.random.key(0))
-    y_hat, _ = CONTEXT.init_with_output(
+    plain = CONTEXT.clone(correlation=0.0)
+    y_hat, _ = plain.init_with_output(
         jax.random.key(1), y, coder, model, features, method=_code
     )
     one = Estimator(quantisation.hard, jax.random.key(0))
@@ -151,3 +152,29 @@ def test_its_sums_are_proved_exact(params):
 def test_phases_cover_a_cell():
     for steps in PHASES.values():
         assert sorted(p for phases in steps for p in phases) == [0, 1, 2, 3]
+
+
+def test_untrained_it_predicts_smooth_low_frequencies_from_their_neighbours():
+    """Of a plane, all but the first quarter of the positions is predicted nearly."""
+    _, model, features = _case()
+    rows, columns = np.indices((8, 12))
+    y = jnp.asarray(np.broadcast_to((5 * rows + 3 * columns)[None, ..., None], SHAPE) + 100.0)
+    model = model.replace(offset=jnp.full(SHAPE, 90.0))
+    errors = []
+
+    def coder(name, y, model, size=None):
+        errors.append(float(jnp.abs(y - model.offset)[:, 1:-1, 1:-1].mean()))
+        return quantisation.hard(y, model.offset, None).y_hat
+
+    CONTEXT.init_with_output(jax.random.key(1), y, coder, model, features, method=_code)
+    assert max(errors[1:4]) < 0.2 * errors[0]
+
+
+def test_interpolation_weighs_neighbours_by_distance():
+    kernel = interpolation((Slot(0, 2, (0,)),), Slot(0, 2, (3,)), 0.9)
+    assert kernel.shape == (3, 3, 2, 2)
+    # Phase 3 of a cell lies between phase 0 of four cells; of those beyond fewer are seen below.
+    np.testing.assert_allclose(kernel[1:, 1:, 0, 0], kernel[1, 1, 0, 0], rtol=0.15)
+    assert kernel[1, 1, 0, 0] > 0.2 > abs(kernel[0, 0, 0, 0])
+    assert not kernel[:, :, 0, 1].any()
+    assert 0.9 < kernel[..., 0, 0].sum() < 1.0

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxlic.nn.exact import LIMIT, ExactConv, compand
+from jaxlic.nn.exact import LIMIT, ExactConv, ExactLinear, compand
 
 LAYER = dict(kernel_size=3, in_fraction=5, in_max=255, out_fraction=5, low=0, high=255)
 
@@ -80,3 +80,25 @@ def test_companding_keeps_small_integers_and_bounds_large_ones():
     assert np.abs(y + y[::-1]).max() <= 1
     slopes = jax.vmap(jax.grad(compand))(jnp.array([3.0, 100.0, -1000.0, 9999.0]))
     np.testing.assert_allclose(slopes, [1, 1 / 4, 1 / 16, 0])
+
+
+def test_linear_predictions_equal_integer_arithmetic():
+    rng = np.random.default_rng(0)
+    x = rng.integers(-(2**13), 2**13, (2, 5, 6, 4))
+    kernel = rng.integers(-40, 40, (3, 3, 4, 3))
+    layer = ExactLinear(3)
+    variables = {"params": {"kernel": jnp.asarray(kernel / 128, jnp.float32)}}
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    total = sum(
+        padded[:, i : i + 5, j : j + 6] @ kernel[i, j] for i in range(3) for j in range(3)
+    )
+    y = jax.jit(layer.apply)(variables, jnp.asarray(x, jnp.float32))
+    np.testing.assert_array_equal(y, (total + 64) // 128)
+    bound = layer.apply(variables, method="bound")
+    assert np.abs(total).max() <= bound <= LIMIT
+
+
+def test_linear_predictions_that_could_overflow_are_refused():
+    heavy = {"params": {"kernel": jnp.full((3, 3, 16, 2), 1.5)}}
+    with pytest.raises(ValueError, match="exceed 2\\*\\*24"):
+        ExactLinear(2).apply(heavy, method="bound")
