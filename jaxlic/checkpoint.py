@@ -38,7 +38,10 @@ BUILDERS = {
 }
 _TABLES = "tables"
 _SCALE = ":scale"
-_INT8 = re.compile(r"(ResidualBlock_\d+/Conv_\d+|hyper_analysis/Conv_\d+)/kernel$")
+_INT8 = re.compile(
+    r"(ResidualBlock_\d+/Conv_\d+|hyper_analysis/Conv_\d+|groups_\d/.*|hyper_analysis/group/.*"
+    r"|refine_\d+/(conv|mean|index))/kernel$"
+)
 
 
 class ModelError(ValueError):
@@ -233,7 +236,7 @@ def save_model(
 
 
 def _quantise(params: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Large kernels of the residual blocks and the hyper-analysis as int8, the rest float16.
+    """Large kernels of transforms, hyper-analysis and contexts as int8, the rest float16.
 
     Vectors stay float32: the integer layers keep more than 11 bits in their biases.
     """

@@ -2,7 +2,7 @@
 
     python -m tests.exactness write FOLDER 1000      streams of random crops, all qualities
     python -m tests.exactness read FOLDER            one line: SHA-256 of all decoded latents
-    python -m tests.exactness read FOLDER --eager
+    python -m tests.exactness read FOLDER --eager --model base
     python -m tests.exactness models FOLDER --batch 8    of all (index, mean), by batches
 
 `read` and `models` run on any machine, with any XLA flags and release of JAX, and print the
@@ -24,9 +24,9 @@ from jaxlic import api, checkpoint, images
 from tests.conftest import DATA
 
 
-def write(folder: pathlib.Path, count: int) -> None:
+def write(folder: pathlib.Path, count: int, model: str) -> None:
     """Compresses `count` random crops of the sample photographs at random qualities."""
-    codec = jaxlic.load("base")
+    codec = jaxlic.load(model)
     photos = [images.read(path).rgb for path in sorted(DATA.glob("*.png"))]
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True, exist_ok=True)
@@ -40,9 +40,9 @@ def write(folder: pathlib.Path, count: int) -> None:
         (folder / f"{i:04}.jlic").write_bytes(data)
 
 
-def read(folder: pathlib.Path) -> str:
+def read(folder: pathlib.Path, model: str) -> str:
     """The digest of the latents of every stream."""
-    m, digest = checkpoint.load_model("base"), hashlib.sha256()
+    m, digest = checkpoint.load_model(model), hashlib.sha256()
     for path in sorted(folder.glob("*.jlic")):
         file = api.parse(path.read_bytes())
         h = file.header
@@ -63,7 +63,7 @@ def models(folder: pathlib.Path, batch: int) -> str:
     quality = rng.uniform(1, 100, 64).astype(np.float32)
     synthesis = jax.jit(
         lambda z, q: module.apply(
-            m.params, z, q, method=lambda m, z, q: m.hyper_synthesis(z, q)
+            m.params, z, q, method=lambda m, z, q: m.hyper_synthesis(z, q)[0]
         )
     )
     for i in range(0, 64, batch):
@@ -80,12 +80,13 @@ def main() -> None:
     parser.add_argument("count", type=int, nargs="?", default=1000)
     parser.add_argument("--eager", action="store_true")
     parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--model", default="base", help="for streams")
     args = parser.parse_args()
     with jax.disable_jit() if args.eager else contextlib.nullcontext():
         if args.what == "write":
-            write(args.folder, args.count)
+            write(args.folder, args.count, args.model)
         elif args.what == "read":
-            print(read(args.folder))
+            print(read(args.folder, args.model))
         else:
             print(models(args.folder, args.batch))
 

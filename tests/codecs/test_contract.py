@@ -5,11 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxlic.checkpoint import BUILDERS, Spec, build, is_rescaler
-from jaxlic.codecs import transform
+from jaxlic.checkpoint import BUILDERS, ModelError, Spec, build, is_rescaler
+from jaxlic.codecs import dkic, transform
 from jaxlic.codecs.transform import transform_codec
 from jaxlic.ops import quantisation
 from tests.conftest import TINY
+from tests.random_params import random_params
 
 SMALL = {
     "hyperprior.lapped": dict(TINY.settings),
@@ -155,6 +156,56 @@ def test_tiles_leave_no_seams(tiny, photo, monkeypatch):
     whole = np.round(np.clip(np.asarray(whole), 0, 1) * 255)
     assert np.abs(tiled - whole).max() <= 1
     assert np.mean(tiled != whole) < 0.01
+
+
+@pytest.mark.parametrize("builder", ["dkic.lapped", "dkic.convolutional"])
+def test_no_dynamic_kernel_looks_beyond_the_halo(builder):
+    module = build(Spec(builder, SMALL[builder]))
+    quality, middle = jnp.full(1, 40.0), module.halo + 32
+    x = jax.random.uniform(jax.random.key(0), (1, 2 * module.halo + 64, 64, 3))
+    init = transform_codec(module).init
+    params = random_params(init, x[:, :64], jax.random.key(0), scale=0.3)
+
+    def latent(x):
+        return jnp.sum(module.apply(params, x, quality, method="analysis")[:, middle // 16])
+
+    def pixels(y):
+        return jnp.sum(module.apply(params, y, quality, method="synthesis")[:, middle])
+
+    rows = np.flatnonzero(jnp.abs(jax.jit(jax.grad(latent))(x)).sum(axis=(0, 2, 3)))
+    assert middle - module.halo <= rows.min() and rows.max() <= middle + 16 + module.halo
+    assert np.ptp(rows) > 80  # Offsets do reach out.
+    y = jax.random.normal(jax.random.key(1), (1, x.shape[1] // 16, 4, module.latents))
+    rows = np.flatnonzero(jnp.abs(jax.jit(jax.grad(pixels))(y)).sum(axis=(0, 2, 3)))
+    assert middle - module.halo <= 16 * rows.min()
+    assert 16 * rows.max() <= middle + module.halo
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (dict(kernel="magic"), "kernels are dynamic"),
+        (dict(groups=[1, 2], steps=[1, 1]), "are not 320 channels"),
+        (dict(groups=[160, 160], steps=[1, 3]), "1, 2 or 4"),
+        (dict(groups=[160, 160], steps=[1]), "1, 2 or 4"),
+    ],
+)
+def test_settings_that_make_no_codec_are_refused(settings, message):
+    with pytest.raises(ModelError, match=message):
+        build(Spec("dkic.lapped", settings))
+
+
+@pytest.mark.parametrize("kernel", dkic.KERNELS)
+def test_every_kernel_makes_a_codec(kernel):
+    module = build(Spec("dkic.lapped", {**SMALL["dkic.lapped"], "kernel": kernel}))
+    assert module == build(Spec("dkic.lapped", {**SMALL["dkic.lapped"], "kernel": kernel}))
+    shapes = jax.eval_shape(
+        transform_codec(module).init, jnp.zeros((1, 64, 64, 3)), jax.random.key(0)
+    )
+    names = str(jax.tree_util.tree_structure(shapes))
+    assert ("offset" in names) == (
+        kernel in ("dynamic", "sigmoid", "unbounded", "offsets-only")
+    )
 
 
 def test_tiles_cover_the_image_once():
