@@ -119,7 +119,15 @@ def _decode_all(files, folder, target, track) -> None:
             raise
 
 
-def crops(packed: Packed, chosen: Sequence[int], *, size: int, batch: int, seed: int):
+def crops(
+    packed: Packed,
+    chosen: Sequence[int],
+    *,
+    size: int,
+    batch: int,
+    seed: int,
+    margin: int = 0,
+):
     """Batches of random crops, flipped at random, in an order that the seed decides.
 
     Args:
@@ -128,9 +136,12 @@ def crops(packed: Packed, chosen: Sequence[int], *, size: int, batch: int, seed:
         size: edge of the crop in pixels.
         batch: crops a batch.
         seed: of order, position and flips.
+        margin: pixels of surroundings that come with a crop on every side, the border of the
+            image repeated.
 
     Returns:
-        An endless `grain.MapDataset`: element k is `{"image": uint8 [batch, size, size, 3]}`.
+        An endless `grain.MapDataset`: element k is `{"image": uint8 [batch, n, n, 3]}` with
+        `n = size + 2 * margin`.
 
     Raises:
         DataError: if every image is smaller than the crop.
@@ -151,7 +162,13 @@ def crops(packed: Packed, chosen: Sequence[int], *, size: int, batch: int, seed:
         image = packed[int(i)]
         top = rng.integers(image.shape[0] - size + 1)
         left = rng.integers(image.shape[1] - size + 1)
-        image = image[top : top + size, left : left + size]
+        rows, columns = (
+            np.clip(np.arange(start - margin, start + size + margin), 0, n - 1)
+            for start, n in zip((top, left), image.shape[:2], strict=True)
+        )
+        image = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        if margin:
+            image = image[(rows - rows[0])[:, None], columns - columns[0]]
         return {"image": image[:, ::-1] if rng.random() < 0.5 else image}
 
     return (

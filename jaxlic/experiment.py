@@ -8,9 +8,10 @@ import pathlib
 import runpy
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import jax
 import optax
 
 from jaxlic.checkpoint import Spec
@@ -38,6 +39,10 @@ class Experiment:
         held_out: how many images of the folder (the last by hashed name) are never
             trained on.
         eval_qualities: where the held-out images are evaluated.
+        maps: by name what the loss needs beside the image, computed from it: functions of
+            `[B, H, W, 3]` in [0, 1] to `[B, H, W, ...]`. They see `margin` pixels more than
+            the crop on every side, so that the maps are those of the whole image.
+        margin: see `maps`.
         init_from: id of shipped weights or path of exported ones to start from; what the
             architecture has beyond theirs starts fresh.
     """
@@ -58,6 +63,10 @@ class Experiment:
     qualities: tuple[float, float] = (MIN_QUALITY, MAX_QUALITY)
     held_out: int = 16
     eval_qualities: Sequence[float] = (20.0, 50.0, 80.0)
+    maps: Mapping[str, Callable[[jax.Array], jax.Array]] = dataclasses.field(
+        default_factory=dict
+    )
+    margin: int = 0
     init_from: str | None = None
 
 

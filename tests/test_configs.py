@@ -18,7 +18,8 @@ CONFIGS = sorted((pathlib.Path(__file__).parent.parent / "configs").glob("*.py")
 def test_a_step_keeps_the_shape_of_the_state(path):
     e = load_experiment(path, {})
     state = jax.eval_shape(lambda: init_state(e))
-    batch = {"image": jax.ShapeDtypeStruct((e.batch, e.crop, e.crop, 3), jnp.uint8)}
+    side = e.crop + 2 * e.margin
+    batch = {"image": jax.ShapeDtypeStruct((e.batch, side, side, 3), jnp.uint8)}
     after, metrics = jax.eval_shape(make_step(e), state, batch)
     assert jax.tree.map(lambda a: (a.shape, a.dtype), after) == jax.tree.map(
         lambda a: (a.shape, a.dtype), state

@@ -85,3 +85,42 @@ def test_held_out_images_are_not_trained_on(folder):
     training, held_out = packed.split(3)
     assert len(held_out) == 1  # A tenth at most.
     assert sorted(training + held_out) == list(range(12))
+
+
+def test_a_margin_brings_the_surroundings_and_the_border_is_repeated(folder):
+    packed = data.pack(folder)
+    plain, wide = (
+        data.crops(packed, range(12), size=38, batch=4, seed=3, margin=margin)
+        for margin in (0, 5)
+    )
+    for k in range(3):
+        np.testing.assert_array_equal(plain[k]["image"], wide[k]["image"][:, 5:-5, 5:-5])
+        wider = wide[k]["image"]
+        for image in wider:
+            # Crops of 38 from images some 40 high: most margins lie outside.
+            assert image.shape == (48, 48, 3)
+            outside = (image[0] == image[1]).all() or (image[-1] == image[-2]).all()
+            assert outside
+
+
+def test_maps_are_those_of_the_whole_image(folder):
+    """A threshold map computed on crops with their margin, against that of the image."""
+    from jaxlic.ops import jnd
+
+    packed = data.pack(folder)
+    image = packed[3]
+    whole = np.asarray(jnd.jnd_map(image[None].astype(np.float32) / 255)[0])
+    crops = data.crops(packed, [3], size=32, batch=1, seed=0, margin=jnd.MARGIN)
+    m = jnd.MARGIN
+    for k in range(4):
+        wide = crops[k]["image"]
+        got = np.asarray(jnd.jnd_map(wide.astype(np.float32) / 255))[0, m:-m, m:-m]
+        inner = wide[0, m:-m, m:-m]
+        found = [
+            np.abs(got - side[i : i + 32, j : j + 32]).max()
+            for side, full in ((whole, image), (whole[:, ::-1], image[:, ::-1]))
+            for i in range(image.shape[0] - 31)
+            for j in range(image.shape[1] - 31)
+            if (full[i : i + 32, j : j + 32] == inner).all()
+        ]
+        assert found and min(found) < 1e-2

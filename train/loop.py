@@ -67,6 +67,7 @@ def run(
         size=e.crop,
         batch=e.batch // jax.process_count(),
         seed=e.seed + jax.process_index(),
+        margin=e.margin,
     )
     mesh = Mesh(np.array(jax.devices()), ("data",))
     replicated = NamedSharding(mesh, PartitionSpec())

@@ -71,13 +71,19 @@ def draw_quality(
 
 
 def make_step(e: Experiment) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
-    """The step of experiment `e`. The batch is uint8 images `[B, H, W, 3]` as `"image"`."""
+    """The step of experiment `e`. The batch is uint8 images `[B, H, W, 3]` as `"image"`.
+
+    They carry `e.margin` pixels more than the crop on every side, for `e.maps`.
+    """
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         key = prng.stream(jax.random.key(e.seed), "train", state.step)
         image = batch["image"].astype(jnp.float32) / 255
+        inside = slice(e.margin, -e.margin or None)
+        maps = {name: f(image)[:, inside, inside] for name, f in e.maps.items()}
+        image = image[:, inside, inside]
         quality = draw_quality(prng.stream(key, "quality"), image.shape[0], e.qualities)
-        batch = {**batch, "image": image, "quality": quality}
+        batch = {**batch, **maps, "image": image, "quality": quality}
 
         def loss(params: Params) -> tuple[jax.Array, Metrics]:
             rec = e.codec.forward(params, image, quality, prng.stream(key, "forward"))

@@ -45,10 +45,20 @@ def local_mean_error(batch: Batch, rec: Reconstruction, window: int = 16) -> jax
     return 255.0**2 * jnp.mean(jnp.square(means), axis=(1, 2, 3))
 
 
+Distortion = Callable[[Batch, Reconstruction], jax.Array]
+
+
 def rate_distortion(
-    lmbda: Callable[[jax.Array], jax.Array], *, balance: float = 0.0, mean_floor: float = 0.0
+    lmbda: Callable[[jax.Array], jax.Array],
+    distortion: Distortion = squared_error,
+    *,
+    balance: float = 0.0,
+    mean_floor: float = 0.0,
 ) -> Loss:
     """The Lagrangian, given how quality `[B]` maps to lambda `[B]`.
+
+    `distortion` maps batch and reconstruction to `[B]`, on the scale of `squared_error`, whose
+    part in the metrics is `psnr` whatever is minimised; see `losses/jnd.py` for others.
 
     At low rates the squared error is content with local means that are off by some levels,
     which the eye sees as blocks and colour shifts in skies. `mean_floor` bounds from below
@@ -61,12 +71,16 @@ def rate_distortion(
         bpp, mse = bits_per_pixel(batch, rec), squared_error(batch, rec)
         multiplier = lmbda(batch["quality"])
         weight = (multiplier / 0.015) ** -balance
-        cost = bpp + multiplier * mse
+        distance = distortion(batch, rec)
+        cost = bpp + multiplier * distance
         if mean_floor:
             extra = jnp.maximum(mean_floor - multiplier, 0)
             cost = cost + extra * local_mean_error(batch, rec)
         value = jnp.mean(weight * cost)
         psnr = jnp.mean(10 * jnp.log10(255.0**2 / mse))
-        return value, {"loss": value, "bpp": jnp.mean(bpp), "psnr": psnr}
+        metrics = {"loss": value, "bpp": jnp.mean(bpp), "psnr": psnr}
+        if distortion is not squared_error:
+            metrics["distortion"] = jnp.mean(distance)
+        return value, metrics
 
     return loss

@@ -53,6 +53,28 @@ def jnd_map(image: jax.Array, *, pattern: bool = False) -> jax.Array:
     return adaptation + masking - OVERLAP * jnp.minimum(adaptation, masking)
 
 
+def smoothed(image: jax.Array, *, scale: float = 1.0, pattern: bool = False) -> jax.Array:
+    """The image with detail taken out that cannot be seen: a target at one threshold from it.
+
+    `clip(F(x), x - scale J, x + scale J)`, F a binomial filter of 5x5 on each colour; no
+    block marks, and fewer bits to code.
+
+    Args:
+        image: `[B, H, W, 3]` in [0, 1].
+        scale: how many thresholds.
+        pattern: as of `jnd_map`.
+
+    Returns:
+        `[B, H, W, 3]` in [0, 1].
+    """
+    room = scale * jnd_map(image, pattern=pattern)[..., None] / 255
+    row = np.array([1, 4, 6, 4, 1]) / 16
+    smooth = jnp.stack(
+        [_filtered(image[..., c], np.outer(row, row)) for c in range(image.shape[-1])], axis=-1
+    )
+    return jax.lax.stop_gradient(jnp.clip(smooth, image - room, image + room))
+
+
 def background(y: jax.Array) -> jax.Array:
     """Weighted mean of the 5x5 surroundings of `[B, H, W]`, borders repeated."""
     return _filtered(y, _BACKGROUND / 32)

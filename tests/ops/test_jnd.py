@@ -81,3 +81,14 @@ def test_a_crop_with_a_margin_has_the_map_of_the_whole_image(photo, pattern):
     crop = jnd.jnd_map(x[:, 30 - m : 60 + m, 40 - m : 80 + m], pattern=pattern)
     crop = crop[:, m:-m, m:-m]
     np.testing.assert_allclose(crop, whole, atol=1e-3)
+
+
+def test_smoothing_stays_within_the_threshold_and_takes_detail_out(photo):
+    x = jnp.asarray(photo[None], jnp.float32) / 255
+    soft = jnd.smoothed(x, scale=1.5)
+    room = 1.5 * jnd.jnd_map(x)[..., None] / 255
+    assert bool((jnp.abs(soft - x) <= room + 1e-6).all())
+    detail, left = (float(jnp.abs(jnp.diff(a, axis=1)).mean()) for a in (x, soft))
+    assert left < 0.8 * detail
+    flat = jnp.full((1, 8, 8, 3), 0.4)
+    np.testing.assert_allclose(jnd.smoothed(flat), flat, atol=1e-6)

@@ -1,0 +1,81 @@
+"""Tunes a codec to what the eye can see: one command for a folder of your own photographs.
+
+python -m train configs/base_jnd.py --workdir runs/jnd --data FOLDER
+python -m train.export runs/jnd mymodel && jaxlic compress photo.jpg --model ./mymodel
+
+Starts from the shipped weights and minimises the rate plus a distortion that stops at the
+just-noticeable difference of each pixel (`jaxlic/ops/jnd.py`). `--set loss=...`:
+
+beyond     squared error beyond the threshold, and a little of the plain one (the default)
+weighted   squared error in units of the threshold
+pixel      squared error to an image without the detail that cannot be seen
+image      error beyond that image's own, image by image
+released   the image-wise loss as its authors' code has it: does nothing (a control)
+plain      squared error: the control for all of them
+
+Files are read and decoded as before: nothing changes but the weights. Compare with `plain`, the
+same steps on the same crops; without that, a gain may be that of training on.
+"""
+
+import optax
+
+from jaxlic.checkpoint import Spec, build, card
+from jaxlic.codecs.hyperprior import lmbda
+from jaxlic.codecs.transform import transform_codec
+from jaxlic.experiment import Experiment
+from jaxlic.losses import jnd
+from jaxlic.losses.rate_distortion import rate_distortion, squared_error
+from jaxlic.ops.jnd import MARGIN, jnd_map, smoothed
+
+
+def experiment(
+    *,
+    loss: str = "beyond",
+    threshold: float = 1.0,
+    anchor: float = 0.2,
+    init_from: str = "base",
+    steps: int = 2000,
+    batch: int = 8,
+    crop: int = 192,
+    learning_rate: float = 1e-4,
+    warmup: int = 50,
+    balance: float = 0.3,
+    mean_floor: float = 0.015,
+    eval_every: int = 1000,
+    seed: int = 0,
+) -> Experiment:
+    """Adam; the rate falls linearly to 1 %. `threshold` is how many differences are allowed."""
+    described = card(init_from)
+    spec = Spec(described["builder"], described["settings"])
+    distortions = {
+        "beyond": jnd.beyond(threshold, anchor=anchor),
+        "weighted": jnd.weighted,
+        "pixel": jnd.pixel_wise,
+        "image": jnd.image_wise(),
+        "released": jnd.image_wise_as_released,
+        "plain": squared_error,
+    }
+    if loss not in distortions:
+        raise ValueError(f"loss must be one of {', '.join(distortions)}, got {loss!r}")
+    schedule = optax.join_schedules(
+        [
+            optax.linear_schedule(0.0, learning_rate, warmup),
+            optax.linear_schedule(learning_rate, 0.01 * learning_rate, steps - warmup),
+        ],
+        [warmup],
+    )
+    return Experiment(
+        name="base-jnd",
+        spec=spec,
+        codec=transform_codec(build(spec)),
+        loss=rate_distortion(lmbda, distortions[loss], balance=balance, mean_floor=mean_floor),
+        optimizer=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule)),
+        crop=crop,
+        batch=batch,
+        steps=steps,
+        seed=seed,
+        maps={"jnd": jnd_map, "target": lambda x: smoothed(x, scale=threshold)},
+        margin=MARGIN,
+        eval_every=eval_every,
+        init_from=init_from,
+    )

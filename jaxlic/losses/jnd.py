@@ -1,0 +1,125 @@
+"""Distortions that stop at what the eye can see, for `losses.rate_distortion`.
+
+Each is a function `(batch, reconstruction) -> [B]` on the scale of squared error of 8-bit
+samples, or makes one. The batch holds `"image"`, `[B, H, W, 3]` in [0, 1]; some need
+`"jnd"`, `[B, H, W]` from `ops.jnd.jnd_map` of the whole image, on the 8-bit scale; some need
+`"target"`, `[B, H, W, 3]`, an image at the first just-noticeable difference from it.
+
+The pixel-, image- and feature-wise losses are those of Pakdaman, Nami & Gabbouj 2024
+(arXiv:2402.02836) as their code has them. The luma thresholds are applied to each of red, green
+and blue, for which the formulas were not made: chroma tolerates more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxlic.core import Batch, Reconstruction
+from jaxlic.losses.rate_distortion import Distortion, squared_error
+
+Features = Callable[[jax.Array], list[jax.Array]]
+
+
+def pixel_wise(batch: Batch, rec: Reconstruction) -> jax.Array:
+    """Squared error to the target instead of the image. The codec is given the image.
+
+    It learns the target's own marks too: a target made by JPEG teaches blocks.
+    """
+    return squared_error({"image": batch["target"]}, rec)
+
+
+def image_wise_as_released(batch: Batch, rec: Reconstruction) -> jax.Array:
+    """`D(x_hat, x) - D(target, x)`: the same gradient as squared error, to the bit.
+
+    The second term does not depend on the codec. Kept as a control; use `image_wise`.
+    """
+    return squared_error(batch, rec) - jax.lax.stop_gradient(_budget(batch))
+
+
+def image_wise(softness: float = 0.1) -> Distortion:
+    """What the released loss seems to mean: pay for error beyond the image's budget alone.
+
+    `softplus(D(x_hat, x) - D(target, x))`, image by image, so that easy images do not pay for
+    hard ones. Its knee spans about `softness` of the budget.
+
+    Raises:
+        ValueError: if `softness` is not positive.
+    """
+    _positive(softness=softness)
+
+    def distortion(batch: Batch, rec: Reconstruction) -> jax.Array:
+        budget = _budget(batch)
+        scale = softness * jnp.maximum(budget, 1.0)
+        return scale * jax.nn.softplus((squared_error(batch, rec) - budget) / scale)
+
+    return distortion
+
+
+def feature_wise(
+    features: Features, *, weight: float = 0.1, scale: float = 255.0**2
+) -> Distortion:
+    """`(1 - weight) D(x_hat, x) + weight scale |features(x_hat) - features(target)|^2`.
+
+    The released loss has weight 0.1 and scale 1, with which the second term hardly counts
+    beside squared error on the 8-bit scale.
+
+    Args:
+        features: image `[B, H, W, 3]` to a list of `[B, ...]`; means of squares are averaged.
+        weight: in [0, 1].
+        scale: of the features' squared error.
+    """
+    if not 0 <= weight <= 1:
+        raise ValueError(f"weight must be in [0, 1], got {weight}")
+
+    def distortion(batch: Batch, rec: Reconstruction) -> jax.Array:
+        pairs = zip(features(rec.x_hat), features(batch["target"]), strict=True)
+        distances = [_mean(jnp.square(a - jax.lax.stop_gradient(b))) for a, b in pairs]
+        second = scale * sum(distances) / len(distances)
+        return (1 - weight) * squared_error(batch, rec) + weight * second
+
+    return distortion
+
+
+def beyond(scale: float = 1.0, *, anchor: float = 0.05) -> Distortion:
+    """Squared error beyond the threshold of each pixel, plus a little of the plain one.
+
+    `mean(max(0, |x_hat - x| - scale J)^2) + anchor D(x_hat, x)`. Without the anchor no gradient
+    is left once every pixel is inside its threshold, and the image is free to collapse there.
+
+    Raises:
+        ValueError: if `scale` or `anchor` is not positive.
+    """
+    _positive(scale=scale, anchor=anchor)
+
+    def distortion(batch: Batch, rec: Reconstruction) -> jax.Array:
+        error = 255 * jnp.abs(rec.x_hat - batch["image"])
+        over = jnp.maximum(error - scale * batch["jnd"][..., None], 0)
+        return _mean(jnp.square(over)) + anchor * squared_error(batch, rec)
+
+    return distortion
+
+
+def weighted(batch: Batch, rec: Reconstruction) -> jax.Array:
+    """Squared error in units of the threshold, `1 / J^2` scaled to a mean of 1 an image."""
+    weights = 1 / jnp.square(batch["jnd"])
+    weights = weights / jnp.mean(weights, axis=(1, 2), keepdims=True)
+    error = jnp.square(255 * (rec.x_hat - batch["image"]))
+    return _mean(weights[..., None] * error)
+
+
+def _budget(batch: Batch) -> jax.Array:
+    """Squared error of the target itself, `[B]`."""
+    return 255.0**2 * _mean(jnp.square(batch["target"] - batch["image"]))
+
+
+def _mean(a):
+    return jnp.mean(a.reshape(a.shape[0], -1), axis=1)
+
+
+def _positive(**values: float) -> None:
+    for name, value in values.items():
+        if not value > 0:
+            raise ValueError(f"{name} must be positive, got {value}")
