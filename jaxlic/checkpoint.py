@@ -235,6 +235,24 @@ def save_model(
     (path / "model.json").write_text(text)
 
 
+def load_arrays(path: str | pathlib.Path) -> dict[str, np.ndarray]:
+    """The arrays of a safetensors file.
+
+    Raises:
+        ModelError: if it is missing or damaged.
+    """
+    try:
+        return load(pathlib.Path(path).read_bytes())
+    except Exception as error:  # safetensors has no public exception hierarchy.
+        raise ModelError(f"{path}: the weights cannot be read ({error})") from error
+
+
+def save_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes arrays to a safetensors file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(save(arrays))
+
+
 def _quantise(params: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Large kernels of transforms, hyper-analysis and contexts as int8, the rest float16.
 

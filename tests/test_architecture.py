@@ -12,7 +12,7 @@ LAYERS = [
     {"nn"},
     {"entropy", "losses", "metrics"},
     {"codecs"},
-    {"checkpoint", "complexity", "data", "thumbnail", "api"},
+    {"checkpoint", "complexity", "data", "perceptual", "thumbnail", "api"},
     {"experiment", "evaluation", "explain"},
     {"commands", "cli", "__main__", "__init__"},
 ]
