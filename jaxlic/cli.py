@@ -168,6 +168,12 @@ def _parser() -> argparse.ArgumentParser:
         default=0,
         help="pixels left out of Y-PSNR and Y-SSIM, default 0",
     )
+    sub.add_argument(
+        "--metrics",
+        default="",
+        help="more measures, by comma: ms-ssim, gmsd, st-lpips, jnd (share of pixels beyond "
+        "their just-noticeable difference, and mean excess)",
+    )
     sub.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all records")
     sub.add_argument("--plot", type=pathlib.Path, metavar="FILE", help="write the curves (PNG)")
 

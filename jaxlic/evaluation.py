@@ -7,11 +7,15 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxlic import api, images, metrics
 from jaxlic.codecs.bicubic import RestoredBicubic
 from jaxlic.codecs.rescaler import rescaler
+from jaxlic.ops import distortion, jnd
+from jaxlic.perceptual import st_lpips
 from jaxlic.thumbnail import ImageRescaler
 
 STANDARD = ("jpeg", "webp", "avif", "jxl")
@@ -23,9 +27,19 @@ QUALITIES = {
 }
 MODEL_QUALITIES = (5, 15, 25, 35, 45, 55, 65, 75, 85, 95)
 THUMBNAIL_QUALITIES = (30, 50, 70, 80, 90)
+_SMALLEST = {"ms-ssim": 161, "gmsd": 4, "st-lpips": 32}
 BICUBIC = {"bicubic-x2": 2, "bicubic-x4": 4}
 
+# What `judge` can add to a record, by the name of the measure.
+JUDGES = {
+    "ms-ssim": ("ms_ssim",),
+    "gmsd": ("gmsd",),
+    "st-lpips": ("st_lpips",),
+    "jnd": ("jnd_share", "jnd_excess"),
+}
+
 Record = dict[str, Any]
+Judge = Callable[[np.ndarray, np.ndarray], dict[str, float]]
 RoundTrip = Callable[[np.ndarray, float], tuple[int, np.ndarray]]
 
 
@@ -84,12 +98,13 @@ def evaluate(
     files: Iterable[pathlib.Path],
     codecs: dict[str, tuple[RoundTrip, Sequence[float]]],
     border: int = 0,
+    judge: Judge | None = None,
 ) -> Iterable[Record]:
     """Yields a record for each file, codec and quality.
 
     A record holds codec, image, quality, bytes, bpp, psnr (RGB), psnr_y and ssim_y (luma,
     `border` pixels cropped), border, and seconds (there and back; making a thumbnail counts
-    for the first of its files alone).
+    for the first of its files alone), and what `judge` says of image and decoded image.
 
     Raises:
         images.ImageError: if a file is no image.
@@ -112,7 +127,31 @@ def evaluate(
                     "ssim_y": metrics.ssim_luma(image, back, border),
                     "border": border,
                     "seconds": seconds,
+                    **(judge(image, back) if judge else {}),
                 }
+
+
+def judge(names: Sequence[str]) -> Judge:
+    """Measures of `JUDGES`, compiled once for each size of image; NaN if it is too small."""
+
+    @jax.jit
+    def measure(image, back):
+        x, y = (a[None].astype(jnp.float32) / 255 for a in (back, image))
+        height, width = image.shape[:2]
+        found: dict[str, jax.Array] = {}
+        for name in names:
+            if name == "jnd":
+                found["jnd_share"], found["jnd_excess"] = jnd.violations(x, y, jnd.jnd_map(y))
+            elif min(height, width) < _SMALLEST[name]:
+                found[JUDGES[name][0]] = jnp.full(1, jnp.nan)
+            else:
+                found[JUDGES[name][0]] = functions[name](x, y)
+        return {name: value[0] for name, value in found.items()}
+
+    functions = {"ms-ssim": distortion.ms_ssim, "gmsd": distortion.gmsd}
+    if "st-lpips" in names:
+        functions["st-lpips"] = st_lpips().distance
+    return lambda image, back: {k: float(v) for k, v in measure(image, back).items()}
 
 
 def curves(records: Sequence[Record]) -> dict[str, list[tuple[float, float, float]]]:

@@ -76,3 +76,24 @@ def test_the_command_compares_thumbnails_with_whole_images(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     row = next(line for line in lines if line.startswith("bicubic-x2/webp"))
     assert len(row.split()) == 7 and 0 < float(row.split()[5]) < 1
+
+
+def test_judges_add_their_measures_to_the_records():
+    codecs = {"jpeg": (evaluation.standard("jpeg"), (20, 95))}
+    judge = evaluation.judge(list(evaluation.JUDGES))
+    low, high = evaluation.evaluate([FILE], codecs, judge=judge)
+    assert {n for names in evaluation.JUDGES.values() for n in names} <= set(low)
+    assert low["ms_ssim"] < high["ms_ssim"] < 1
+    for name in ("gmsd", "st_lpips", "jnd_share", "jnd_excess"):
+        assert 0 < high[name] < low[name] < 5
+    tiny = np.zeros((20, 20, 3), np.uint8)
+    assert np.isnan(judge(tiny, tiny)["ms_ssim"]) and judge(tiny, tiny)["gmsd"] == 0
+
+
+def test_the_command_prints_the_measures(tmp_path, capsys):
+    (tmp_path / "a.png").write_bytes(FILE.read_bytes())
+    command = ["eval", str(tmp_path), "--models", "", "--codecs", "jpeg"]
+    assert cli.main([*command, "--metrics", "gmsd,jnd"]) == 0
+    assert "jnd_share" in capsys.readouterr().out
+    assert cli.main([*command, "--metrics", "beauty"]) == 2
+    assert "metrics are ms-ssim" in capsys.readouterr().err

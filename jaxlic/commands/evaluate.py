@@ -27,9 +27,14 @@ def evaluate(args: argparse.Namespace) -> int:
         codecs |= evaluation.learned(name, args.qualities)
     if not codecs:
         raise UsageError("nothing to evaluate: no models and no codecs")
+    wanted = [name for name in args.metrics.split(",") if name]
+    for name in wanted:
+        if name not in evaluation.JUDGES:
+            raise UsageError(f"metrics are {', '.join(evaluation.JUDGES)}, got {name!r}")
+    judge = evaluation.judge(wanted) if wanted else None
     total = len(files) * sum(len(qualities) for _, qualities in codecs.values())
     records = list(
-        progress(evaluation.evaluate(files, codecs, args.border), total, "evaluating")
+        progress(evaluation.evaluate(files, codecs, args.border, judge), total, "evaluating")
     )
     points = evaluation.curves(records)
     if args.json:
@@ -38,7 +43,7 @@ def evaluate(args: argparse.Namespace) -> int:
     if args.plot:
         images.write_bytes(args.plot, evaluation.plot(points, f"{len(files)} images"))
     print(f"{len(files)} images, averages; rate is bytes of the files")
-    _table(records)
+    _table(records, [key for name in wanted for key in evaluation.JUDGES[name]])
     anchors = [name for name in evaluation.STANDARD if name in points]
     if anchors:
         print(
@@ -55,7 +60,7 @@ def evaluate(args: argparse.Namespace) -> int:
     return 0
 
 
-def _table(records: list[dict[str, Any]]) -> None:
+def _table(records: list[dict[str, Any]], more: list[str]) -> None:
     """A line a codec and quality; last, what JPEG and WebP reach with as many bytes."""
     from jaxlic import evaluation
 
@@ -64,13 +69,14 @@ def _table(records: list[dict[str, Any]]) -> None:
     metrics = {
         name: evaluation.averages(records, name) for name in ("bpp", "psnr", "psnr_y", "ssim_y")
     }
+    extra = [evaluation.averages(records, name) for name in more]
     equal = [evaluation.at_equal_bytes(records, anchor) for anchor in anchors]
     heads = [f"{anchor + ' Y':>7}" for anchor in anchors]
     note = " (... Y: luma PSNR of the whole image in that format at equal bytes)"
     print(f"luma is Y{note if anchors else ''}\n")
     print(
         f"{'codec':16} {'quality':>7} {'bpp':>7} {'PSNR':>6} {'Y-PSNR':>6} {'Y-SSIM':>6} "
-        + " ".join(heads)
+        + " ".join([*heads, *(f"{name:>10}" for name in more)])
     )
     for codec in names:
         for key in sorted(key for key in metrics["bpp"] if key[0] == codec):
@@ -79,5 +85,8 @@ def _table(records: list[dict[str, Any]]) -> None:
             print(
                 f"{codec:16} {key[1]:>7g} {bpp:>7.3f} {psnr:>6.2f} "
                 f"{psnr_y:>6.2f} {ssim_y:>6.4f} "
-                + " ".join(f"{'-':>7}" if cell is None else f"{cell:>7.2f}" for cell in cells)
+                + " ".join(
+                    [f"{'-':>7}" if cell is None else f"{cell:>7.2f}" for cell in cells]
+                    + [f"{column[key]:>10.4f}" for column in extra]
+                )
             )

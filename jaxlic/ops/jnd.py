@@ -75,6 +75,24 @@ def smoothed(image: jax.Array, *, scale: float = 1.0, pattern: bool = False) -> 
     return jax.lax.stop_gradient(jnp.clip(smooth, image - room, image + room))
 
 
+def violations(
+    x: jax.Array, image: jax.Array, threshold: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """How much of the difference to `image` can be seen.
+
+    Args:
+        x, image: `[B, H, W, 3]` in [0, 1].
+        threshold: `[B, H, W]`, as of `jnd_map`.
+
+    Returns:
+        The share of pixels whose luma differs by more than their threshold, `[B]`, and by how
+        much more on average over all pixels, `[B]`, on the 8-bit scale.
+    """
+    over = 255 * jnp.abs(luma(x) - luma(image)) - threshold
+    share = jnp.mean(over > 0, axis=(1, 2))
+    return share, jnp.mean(jnp.maximum(over, 0), axis=(1, 2))
+
+
 def background(y: jax.Array) -> jax.Array:
     """Weighted mean of the 5x5 surroundings of `[B, H, W]`, borders repeated."""
     return _filtered(y, _BACKGROUND / 32)

@@ -92,3 +92,12 @@ def test_smoothing_stays_within_the_threshold_and_takes_detail_out(photo):
     assert left < 0.8 * detail
     flat = jnp.full((1, 8, 8, 3), 0.4)
     np.testing.assert_allclose(jnd.smoothed(flat), flat, atol=1e-6)
+
+
+def test_violations_count_what_exceeds_the_threshold():
+    image = jnp.full((1, 10, 10, 3), 0.5)
+    threshold = jnp.full((1, 10, 10), 4.0)
+    x = image.at[0, :3].add(6 / 255).at[0, 5:].add(-3 / 255)
+    share, excess = jnd.violations(x, image, threshold)
+    assert float(share[0]) == pytest.approx(0.3)
+    assert float(excess[0]) == pytest.approx(0.3 * 2, abs=1e-3)
