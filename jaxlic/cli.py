@@ -7,7 +7,7 @@ import pathlib
 import sys
 from collections.abc import Callable, Sequence
 
-from jaxlic.commands import codec, evaluate, explain, rescale
+from jaxlic.commands import codec, evaluate, explain, rescale, targets
 from jaxlic.commands.files import report
 
 
@@ -195,6 +195,36 @@ def _parser() -> argparse.ArgumentParser:
         metavar="X,Y",
         help="a pixel to look from, repeatable; default four with much detail",
     )
+
+    sub = command(
+        "jnd-targets",
+        targets.targets,
+        "make images one just-noticeable difference from your photographs, to train towards",
+        "  jaxlic jnd-targets photos/ -o targets/\n"
+        "  jaxlic jnd-targets photos/ -o targets/ --method webp --share 0.01\n"
+        "  python -m train configs/base_jnd.py --workdir runs/jnd --data photos/ \\\n"
+        "      --targets targets/ --set loss=pixel",
+    )
+    sub.add_argument("folder", type=pathlib.Path, help="a folder of images")
+    sub.add_argument(
+        "-o", "--output", type=pathlib.Path, metavar="OUT", required=True, help="a folder"
+    )
+    sub.add_argument(
+        "--method",
+        choices=("smooth", "jpeg", "webp", "avif"),
+        default="smooth",
+        help="take out what cannot be seen (the default), or the lowest quality of a codec "
+        "that is hardly seen",
+    )
+    sub.add_argument(
+        "--scale", type=_positive, default=1.0, help="how many thresholds, default 1"
+    )
+    sub.add_argument(
+        "--share",
+        type=_share,
+        default=0.05,
+        help="of a codec: the share of pixels that may exceed them, default 0.05",
+    )
     return parser
 
 
@@ -224,6 +254,23 @@ def _codec_quality(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 30 <= int(text) <= 95:
         raise argparse.ArgumentTypeError(f"quality must be 30 to 95, got {text!r}")
     return int(text)
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be positive, got {text!r}")
+    return value
+
+
+def _share(text: str) -> float:
+    value = _positive(text)
+    if value > 1:
+        raise argparse.ArgumentTypeError(f"must be in (0, 1], got {text!r}")
+    return value
 
 
 def _quality(text: str) -> float:

@@ -127,6 +127,7 @@ def crops(
     batch: int,
     seed: int,
     margin: int = 0,
+    targets: Packed | None = None,
 ):
     """Batches of random crops, flipped at random, in an order that the seed decides.
 
@@ -138,10 +139,11 @@ def crops(
         seed: of order, position and flips.
         margin: pixels of surroundings that come with a crop on every side, the border of the
             image repeated.
+        targets: as `packed`, image by image (see `paired`); cut as they are.
 
     Returns:
         An endless `grain.MapDataset`: element k is `{"image": uint8 [batch, n, n, 3]}` with
-        `n = size + 2 * margin`.
+        `n = size + 2 * margin`, and `"target"` likewise if there are targets.
 
     Raises:
         DataError: if every image is smaller than the crop.
@@ -159,17 +161,14 @@ def crops(
     ]
 
     def crop(i: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        image = packed[int(i)]
-        top = rng.integers(image.shape[0] - size + 1)
-        left = rng.integers(image.shape[1] - size + 1)
-        rows, columns = (
-            np.clip(np.arange(start - margin, start + size + margin), 0, n - 1)
-            for start, n in zip((top, left), image.shape[:2], strict=True)
-        )
-        image = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        if margin:
-            image = image[(rows - rows[0])[:, None], columns - columns[0]]
-        return {"image": image[:, ::-1] if rng.random() < 0.5 else image}
+        _, height, width, _ = packed.index[int(i)]
+        corner = rng.integers(height - size + 1), rng.integers(width - size + 1)
+        step = -1 if rng.random() < 0.5 else 1
+        sources = {"image": packed} | ({"target": targets} if targets else {})
+        return {
+            name: _cut(source[int(i)], corner, size, margin)[:, ::step]
+            for name, source in sources.items()
+        }
 
     return (
         grain.MapDataset.source(np.asarray(drawn, np.int32))
@@ -181,5 +180,37 @@ def crops(
     )
 
 
+def paired(packed: Packed, targets: Packed) -> Packed:
+    """The images of `targets` that belong to those of `packed`, in its order.
+
+    Raises:
+        DataError: if one is missing (names count but for the suffix) or of another size.
+    """
+    by_name = {_stem(entry[0]): entry for entry in targets.index}
+    index = []
+    for name, height, width, _ in packed.index:
+        target = by_name.get(_stem(name))
+        if target is None:
+            raise DataError(f"{name}: has no target")
+        if target[1:3] != (height, width):
+            raise DataError(f"{name}: its target is of another size")
+        index.append(target)
+    return Packed(targets.pixels, tuple(index), ())
+
+
+def _stem(name):
+    return str(pathlib.PurePosixPath(name).with_suffix(""))
+
+
+def _cut(image, corner, size, margin):
+    """A crop with its surroundings, the border of the image repeated."""
+    rows, columns = (
+        np.clip(np.arange(start - margin, start + size + margin), 0, n - 1)
+        for start, n in zip(corner, image.shape[:2], strict=True)
+    )
+    image = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return image[(rows - rows[0])[:, None], columns - columns[0]] if margin else image
+
+
 def _stack(elements):
-    return {"image": np.stack([element["image"] for element in elements])}
+    return {name: np.stack([e[name] for e in elements]) for name in elements[0]}

@@ -12,7 +12,7 @@ LAYERS = [
     {"nn"},
     {"entropy", "losses", "metrics"},
     {"codecs"},
-    {"checkpoint", "complexity", "data", "perceptual", "thumbnail", "api"},
+    {"checkpoint", "complexity", "data", "perceptual", "targets", "thumbnail", "api"},
     {"experiment", "evaluation", "explain"},
     {"commands", "cli", "__main__", "__init__"},
 ]

@@ -124,3 +124,31 @@ def test_maps_are_those_of_the_whole_image(folder):
             if (full[i : i + 32, j : j + 32] == inner).all()
         ]
         assert found and min(found) < 1e-2
+
+
+def test_targets_are_cut_where_the_images_are(folder, tmp_path):
+    other = tmp_path / "targets"
+    other.mkdir()
+    for file in folder.glob("*.png"):
+        inverted = 255 - images.read(file).rgb
+        images.write(other / file.with_suffix(".tiff").name, Picture(inverted))
+    packed = data.pack(folder)
+    pairs = data.paired(packed, data.pack(other))
+    crops = data.crops(packed, range(12), size=32, batch=3, seed=0, margin=4, targets=pairs)
+    alone = data.crops(packed, range(12), size=32, batch=3, seed=0, margin=4)
+    for k in range(3):
+        np.testing.assert_array_equal(crops[k]["target"], 255 - crops[k]["image"])
+        np.testing.assert_array_equal(crops[k]["image"], alone[k]["image"])
+
+
+def test_targets_must_fit(folder, tmp_path):
+    other = tmp_path / "targets"
+    other.mkdir()
+    for file in folder.glob("*.png"):
+        images.write(other / file.name, Picture(images.read(file).rgb[:30]))
+    packed = data.pack(folder)
+    with pytest.raises(DataError, match="another size"):
+        data.paired(packed, data.pack(other))
+    (other / "3.png").unlink()
+    with pytest.raises(DataError, match=r"has no target|another size"):
+        data.paired(packed, data.pack(other))

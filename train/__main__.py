@@ -40,6 +40,11 @@ def main(argv: list[str] | None = None) -> int:
         "--data", type=pathlib.Path, required=True, help="a folder of photographs"
     )
     parser.add_argument(
+        "--targets",
+        type=pathlib.Path,
+        help="a folder of images to train towards, of the same names (jaxlic jnd-targets)",
+    )
+    parser.add_argument(
         "--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings of the config"
     )
     parser.add_argument(
@@ -128,6 +133,12 @@ def _train(e, args, pack, leads: bool) -> None:
         console.print(f"skipped {name}: {reason}", highlight=False)
     console.print(f"{len(packed.index)} images, {len(packed.skipped)} skipped", highlight=False)
 
+    targets = None
+    if args.targets is not None:
+        targets = pack(
+            args.targets, track=lambda files: track(files, "decoding targets", console=console)
+        )
+
     import jax
 
     from train.loop import run
@@ -193,6 +204,7 @@ def _train(e, args, pack, leads: bool) -> None:
             log=log,
             max_minutes=args.max_minutes,
             workers=args.workers,
+            targets=targets,
         )
 
 

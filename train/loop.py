@@ -20,7 +20,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxlic import checkpoint
-from jaxlic.data import Packed, crops
+from jaxlic.data import Packed, crops, paired
 from jaxlic.experiment import Experiment
 from train.evaluate import evaluate
 from train.step import TrainState, adopt, init_state, make_step
@@ -36,6 +36,7 @@ def run(
     log: Log,
     max_minutes: float = float("inf"),
     workers: int = 2,
+    targets: Packed | None = None,
 ) -> TrainState:
     """Trains `e` in `workdir`, resuming from the last checkpoint there.
 
@@ -47,6 +48,7 @@ def run(
             metrics.
         max_minutes: stops, with a checkpoint, after this long.
         workers: threads that prepare batches; does not change them.
+        targets: images to train towards, for losses that have a `"target"`.
 
     Returns:
         The state when the loop ended: after `e.steps`, `max_minutes` or SIGTERM.
@@ -68,6 +70,7 @@ def run(
         batch=e.batch // jax.process_count(),
         seed=e.seed + jax.process_index(),
         margin=e.margin,
+        targets=None if targets is None else paired(packed, targets),
     )
     mesh = Mesh(np.array(jax.devices()), ("data",))
     replicated = NamedSharding(mesh, PartitionSpec())

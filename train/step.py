@@ -82,6 +82,8 @@ def make_step(e: Experiment) -> Callable[[TrainState, Batch], tuple[TrainState, 
         inside = slice(e.margin, -e.margin or None)
         maps = {name: f(image)[:, inside, inside] for name, f in e.maps.items()}
         image = image[:, inside, inside]
+        if "target" in batch:  # A file of the user's own goes before a computed one.
+            maps["target"] = batch["target"].astype(jnp.float32)[:, inside, inside] / 255
         quality = draw_quality(prng.stream(key, "quality"), image.shape[0], e.qualities)
         batch = {**batch, **maps, "image": image, "quality": quality}
 
