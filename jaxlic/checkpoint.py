@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import flax.traverse_util
 import jax
 import numpy as np
+from safetensors import safe_open
 from safetensors.numpy import load, save
 
 from jaxlic.codecs import bicubic, dkic, hyperprior, sain
@@ -235,22 +236,24 @@ def save_model(
     (path / "model.json").write_text(text)
 
 
-def load_arrays(path: str | pathlib.Path) -> dict[str, np.ndarray]:
-    """The arrays of a safetensors file.
+def load_arrays(path: str | pathlib.Path) -> tuple[dict[str, np.ndarray], str]:
+    """The arrays of a safetensors file, and the SHA-256 of what it was made from.
 
     Raises:
         ModelError: if it is missing or damaged.
     """
     try:
-        return load(pathlib.Path(path).read_bytes())
+        with safe_open(str(path), framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return arrays, (file.metadata() or {}).get("source", "")
     except Exception as error:  # safetensors has no public exception hierarchy.
         raise ModelError(f"{path}: the weights cannot be read ({error})") from error
 
 
-def save_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
-    """Writes arrays to a safetensors file."""
+def save_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray], source: str) -> None:
+    """Writes arrays to a safetensors file, with the SHA-256 of what they were made from."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(save(arrays))
+    path.write_bytes(save(arrays, metadata={"source": source}))
 
 
 def _quantise(params: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

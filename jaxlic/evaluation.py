@@ -15,7 +15,7 @@ from jaxlic import api, images, metrics
 from jaxlic.codecs.bicubic import RestoredBicubic
 from jaxlic.codecs.rescaler import rescaler
 from jaxlic.ops import distortion, jnd
-from jaxlic.perceptual import st_lpips
+from jaxlic.perceptual import perceptual
 from jaxlic.thumbnail import ImageRescaler
 
 STANDARD = ("jpeg", "webp", "avif", "jxl")
@@ -150,7 +150,7 @@ def judge(names: Sequence[str]) -> Judge:
 
     functions = {"ms-ssim": distortion.ms_ssim, "gmsd": distortion.gmsd}
     if "st-lpips" in names:
-        functions["st-lpips"] = st_lpips().distance
+        functions["st-lpips"] = perceptual("st-lpips-alex").distance
     return lambda image, back: {k: float(v) for k, v in measure(image, back).items()}
 
 

@@ -1,8 +1,10 @@
 """Distances in the features of pretrained networks, with the weights they were calibrated for.
 
-ST-LPIPS with AlexNet ships; with VGG-16 it takes a file converted from the same package
-(`python -m train.features --help`). It is reported as ST-LPIPS, never as LPIPS: another
-network, other numbers.
+ST-LPIPS with AlexNet ships. For the others the heads ship, and the networks, which cannot be
+had without a download, come from a file of the user's (`python -m train.features --help`). A
+file names what it was converted from, and nothing else is taken: a number under one of these
+names is always that of the published weights. ST-LPIPS is not LPIPS: other networks, other
+numbers.
 """
 
 from __future__ import annotations
@@ -13,20 +15,29 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxlic.checkpoint import SHIPPED, ModelError, load_arrays
-from jaxlic.nn.features import (
-    Pyramid,
-    Weights,
-    shift_tolerant_alexnet,
-    shift_tolerant_vgg16,
-)
+from jaxlic.nn import features
+from jaxlic.nn.features import Pyramid, Weights
 
-NETWORKS: dict[str, tuple[Pyramid, int]] = {
-    "alex": (shift_tolerant_alexnet, 5),
-    "vgg": (shift_tolerant_vgg16, 13),
+_HEADS = SHIPPED / "perceptual-heads" / "weights.safetensors"
+# The SHA-256 of the published files begins so; torchvision has it in the files' names.
+_SOURCES = {
+    "st-lpips-alex": "b356b382f96010f7",
+    "st-lpips-vgg": "44597da68f49c183",
+    "lpips-alex": "7be5be79",
+    "lpips-vgg": "397923af",
+    "dists": "397923af",
 }
-_EPSILON = 1e-10
+_NETWORKS: dict[str, tuple[Pyramid, int]] = {
+    "st-lpips-alex": (features.shift_tolerant_alexnet, 5),
+    "st-lpips-vgg": (features.shift_tolerant_vgg16, 13),
+    "lpips-alex": (features.alexnet, 5),
+    "lpips-vgg": (features.vgg16, 13),
+    "dists": (features.dists_vgg16, 13),
+}
+METRICS = tuple(_NETWORKS)
 
 
 class Perceptual(NamedTuple):
@@ -35,7 +46,8 @@ class Perceptual(NamedTuple):
     Attributes:
         network: what makes features from weights and images.
         weights: of its convolutions.
-        heads: how much each channel of each feature counts, `[C]` each.
+        heads: how much each channel of each feature counts, `[C]` each; for DISTS `[2, C]`,
+            texture and structure.
     """
 
     network: Pyramid
@@ -49,60 +61,90 @@ class Perceptual(NamedTuple):
     def distance(self, x: jax.Array, y: jax.Array) -> jax.Array:
         """Between images `[B, H, W, 3]` in [0, 1]: `[B]`, 0 for equal ones; differentiable.
 
-        Squared differences of features of unit length, weighted by channel, averaged over
-        positions and summed over the network's five depths (Zhang et al. 2018,
-        arXiv:1801.03924, eq. 1).
-
         Raises:
             ValueError: if the images are not alike, RGB, and of 32 pixels a side or more.
         """
         if x.shape != y.shape:
             raise ValueError(f"images of {x.shape} and {y.shape} cannot be compared")
-        total = jnp.zeros(x.shape[0])
-        for a, b, head in zip(self.features(x), self.features(y), self.heads, strict=True):
-            total += jnp.mean(jnp.square(_unit(a) - _unit(b)) @ head, axis=(1, 2))
-        return total
+        pairs = zip(self.features(x), self.features(y), self.heads, strict=True)
+        if self.network is features.dists_vgg16:
+            return 1 - sum(_texture_and_structure(a, b, head) for a, b, head in pairs)
+        return sum(_unit_difference(a, b, head) for a, b, head in pairs)
 
 
-def st_lpips(network: str = "alex", path: str | pathlib.Path | None = None) -> Perceptual:
-    """ST-LPIPS (Ghildyal & Liu 2022, arXiv:2207.13686).
+def perceptual(
+    metric: str = "st-lpips-alex", path: str | pathlib.Path | None = None
+) -> Perceptual:
+    """A distance by its name.
+
+    st-lpips-alex, st-lpips-vgg: Ghildyal & Liu 2022, arXiv:2207.13686. lpips-alex, lpips-vgg:
+    Zhang et al. 2018, arXiv:1801.03924, version 0.1. dists: Ding et al. 2020, arXiv:2004.07728.
 
     Args:
-        network: "alex", whose weights ship (float16), or "vgg".
-        path: of converted weights; needed for "vgg".
+        metric: one of `METRICS`.
+        path: of the converted network; only "st-lpips-alex" does without (it ships, float16).
 
     Raises:
-        ModelError: if the weights are missing, damaged or of another network.
+        ModelError: if the weights are missing, damaged, or not those the metric was made for.
     """
-    if network not in NETWORKS:
-        raise ModelError(f"networks are {', '.join(NETWORKS)}, got {network!r}")
+    if metric not in METRICS:
+        raise ModelError(f"perceptual metrics are {', '.join(METRICS)}, got {metric!r}")
     if path is None:
-        if network != "alex":
+        if metric != "st-lpips-alex":
             raise ModelError(
-                f"the weights of ST-LPIPS with {network} do not ship: convert them with "
-                "`python -m train.features` and give their path"
+                f"the network of {metric} does not ship: convert it with "
+                "`python -m train.features` and give its path"
             )
         path = SHIPPED / "st-lpips-alex" / "weights.safetensors"
-    return assemble(network, load_arrays(path))
+    arrays, source = load_arrays(path)
+    if not source.startswith(_SOURCES[metric]):
+        raise ModelError(f"{path}: is not the published network of {metric}")
+    return assemble(metric, arrays)
 
 
-def assemble(network: str, arrays: dict[str, jax.Array]) -> Perceptual:
-    """A distance from arrays `conv{i}/kernel`, `conv{i}/bias`, `head{i}`. Raises ModelError."""
-    function, layers = NETWORKS[network]
+def assemble(metric: str, arrays: dict[str, np.ndarray]) -> Perceptual:
+    """A distance from any weights of the right names; its values mean nothing by themselves.
+
+    Raises:
+        ModelError: if the arrays `conv{i}/kernel`, `conv{i}/bias` (and, for ST-LPIPS,
+            `head{i}`) are not those of the network.
+    """
+    function, layers = _NETWORKS[metric]
     names = [f"conv{i}/{part}" for i in range(layers) for part in ("kernel", "bias")]
-    names += [f"head{i}" for i in range(5)]
-    if set(names) != set(arrays):
-        raise ModelError(f"these are not the weights of ST-LPIPS with {network}")
+    own = [f"head{i}" for i in range(5)] if metric.startswith("st-") else []
+    if set(names + own) != set(arrays):
+        raise ModelError(f"these are not the weights of a network for {metric}")
     arrays = {name: jnp.asarray(a, jnp.float32) for name, a in arrays.items()}
     weights = {
         f"conv{i}": {part: arrays[f"conv{i}/{part}"] for part in ("kernel", "bias")}
         for i in range(layers)
     }
-    return Perceptual(function, weights, [arrays[f"head{i}"] for i in range(5)])
+    if own:
+        return Perceptual(function, weights, [arrays[name] for name in own])
+    shipped, _ = load_arrays(_HEADS)
+    count = 6 if metric == "dists" else 5
+    heads = [jnp.asarray(shipped[f"{metric}/head{i}"]) for i in range(count)]
+    return Perceptual(function, weights, heads)
 
 
-def _unit(features):
-    square = jnp.sum(jnp.square(features), axis=-1, keepdims=True)
+def _unit_difference(a, b, head):
+    """Squared difference of features of unit length, by channel; mean over positions."""
+    return jnp.mean(jnp.square(_unit(a) - _unit(b)) @ head, axis=(1, 2))
+
+
+def _unit(a):
+    square = jnp.sum(jnp.square(a), axis=-1, keepdims=True)
     # The root has no slope at zero; there, none is taken.
     length = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
-    return features / (length + _EPSILON)
+    return a / (length + 1e-10)
+
+
+def _texture_and_structure(a, b, head):
+    """Similarity of means and of what varies, by channel."""
+    mean_a, mean_b = a.mean(axis=(1, 2)), b.mean(axis=(1, 2))
+    var_a, var_b = a.var(axis=(1, 2)), b.var(axis=(1, 2))
+    covariance = (a * b).mean(axis=(1, 2)) - mean_a * mean_b
+    c = 1e-6
+    texture = (2 * mean_a * mean_b + c) / (mean_a**2 + mean_b**2 + c)
+    structure = (2 * covariance + c) / (var_a + var_b + c)
+    return texture @ head[0] + structure @ head[1]

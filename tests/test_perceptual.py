@@ -1,4 +1,4 @@
-"""ST-LPIPS beside the values of the package its weights come from (stlpips_pytorch 0.0.2)."""
+"""Feature distances beside the packages that their weights come from."""
 
 import jax
 import jax.numpy as jnp
@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from jaxlic.checkpoint import ModelError, save_arrays
-from jaxlic.perceptual import NETWORKS, assemble, st_lpips
+from jaxlic.perceptual import METRICS, assemble, perceptual
 from tests.conftest import kodim
 from tests.ops.test_distortion import _blurred, _posterised
 
+# Of stlpips_pytorch 0.0.2, AlexNet.
 GOLDEN = {
     ("kodim05_crop", (192, 256), _blurred): 0.190517,
     ("kodim05_crop", (192, 256), _posterised): 0.058637,
@@ -20,7 +21,7 @@ GOLDEN = {
 
 @pytest.fixture(scope="module")
 def alex():
-    return st_lpips()
+    return perceptual()
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda c: f"{c[0]}-{c[1][0]}-{c[2].__name__}")
@@ -49,45 +50,67 @@ def test_it_can_be_descended_and_is_finite_at_rest(alex):
     assert float(alex.distance(x, step)[0]) < float(alex.distance(x, y)[0])
 
 
-def _random(network):
-    """Weights of the right shapes, small."""
-    rng, widths = (
-        np.random.default_rng(0),
-        {
-            "alex": [(11, 64), (5, 192), (3, 384), (3, 256), (3, 256)],
-            "vgg": [(3, n) for n in (64, 64, 128, 128, *[256] * 3, *[512] * 6)],
-        }[network],
-    )
-    arrays, before = {}, 3
-    for i, (edge, width) in enumerate(widths):
-        kernel = rng.normal(size=(edge, edge, before, width)) / np.sqrt(edge**2 * before)
-        arrays |= {f"conv{i}/kernel": kernel.astype(np.float16)}
-        arrays |= {f"conv{i}/bias": np.zeros(width, np.float16)}
+WIDTHS = {
+    "alex": [(11, 64), (5, 192), (3, 384), (3, 256), (3, 256)],
+    "vgg": [(3, n) for n in (64, 64, 128, 128, *[256] * 3, *[512] * 6)],
+}
+NETWORK = {name: "alex" if name.endswith("alex") else "vgg" for name in METRICS}
+# Of the packages lpips 0.1.4 and DISTS-pytorch 0.1 with the weights of `_random`.
+ON_RANDOM_WEIGHTS = {"lpips-alex": 0.00363803, "lpips-vgg": 0.00806871, "dists": 0.00181293}
+
+
+def _random(metric):
+    """Weights of the right shapes, the same in every run."""
+    rng, arrays, before = np.random.default_rng(0), {}, 3
+    for i, (edge, width) in enumerate(WIDTHS[NETWORK[metric]]):
+        scale = np.sqrt(2 / (edge**2 * before))
+        kernel = rng.normal(size=(edge, edge, before, width)) * scale
+        arrays[f"conv{i}/kernel"] = kernel.astype(np.float32)
+        arrays[f"conv{i}/bias"] = (0.05 * rng.normal(size=width)).astype(np.float32)
         before = width
-    heads = {"alex": (64, 192, 384, 256, 256), "vgg": (64, 128, 256, 512, 512)}[network]
-    return arrays | {f"head{i}": np.ones(n, np.float16) for i, n in enumerate(heads)}
+    if metric.startswith("st-"):
+        heads = {"alex": (64, 192, 384, 256, 256), "vgg": (64, 128, 256, 512, 512)}
+        for i, n in enumerate(heads[NETWORK[metric]]):
+            arrays[f"head{i}"] = np.ones(n, np.float32)
+    return arrays
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-def test_features_have_the_published_shapes(network):
-    metric = assemble(network, _random(network))
-    shapes = jax.eval_shape(metric.features, jnp.zeros((1, 64, 96, 3)))
-    assert [s.shape[-1] for s in shapes] == [head.shape[0] for head in metric.heads]
+@pytest.mark.parametrize("metric", ON_RANDOM_WEIGHTS)
+def test_architecture_and_heads_are_those_of_the_packages(metric):
+    image = kodim("kodim05_crop")[:97, :131]
+    x, y = (jnp.asarray(a[None], jnp.float32) / 255 for a in (image, _posterised(image)))
+    judge = assemble(metric, _random(metric))
+    got = float(jax.jit(judge.distance)(x, y)[0])
+    assert got == pytest.approx(ON_RANDOM_WEIGHTS[metric], abs=2e-6)
+    assert abs(float(judge.distance(x, x)[0])) < 1e-6
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_features_have_the_published_shapes(metric):
+    judge = assemble(metric, _random(metric))
+    shapes = jax.eval_shape(judge.features, jnp.zeros((1, 64, 96, 3)))
+    assert [s.shape[-1] for s in shapes] == [head.shape[-1] for head in judge.heads]
     assert shapes[0].shape[1] > shapes[2].shape[1] >= shapes[4].shape[1]
 
 
-def test_a_users_file_is_loaded_and_a_wrong_one_refused(tmp_path):
-    path = tmp_path / "vgg.safetensors"
-    save_arrays(path, _random("vgg"))
-    assert len(st_lpips("vgg", path).weights) == 13
-    with pytest.raises(ModelError, match="not the weights of ST-LPIPS with alex"):
-        st_lpips("alex", path)
-    with pytest.raises(ModelError, match="do not ship"):
-        st_lpips("vgg")
+def test_only_the_published_network_goes_by_the_name(tmp_path):
+    path, published = tmp_path / "vgg.safetensors", "397923af" + 56 * "0"
+    save_arrays(path, _random("lpips-vgg"), published)
+    assert len(perceptual("lpips-vgg", path).weights) == 13
+    with pytest.raises(ModelError, match="not the published network of st-lpips-vgg"):
+        perceptual("st-lpips-vgg", path)
+    save_arrays(path, _random("lpips-vgg"), 64 * "0")
+    with pytest.raises(ModelError, match="not the published network of lpips-vgg"):
+        perceptual("lpips-vgg", path)
+    save_arrays(path, _random("lpips-alex"), published)
+    with pytest.raises(ModelError, match="not the weights"):
+        perceptual("lpips-vgg", path)
+    with pytest.raises(ModelError, match="does not ship"):
+        perceptual("dists")
     with pytest.raises(ModelError, match="cannot be read"):
-        st_lpips("vgg", tmp_path / "missing")
-    with pytest.raises(ModelError, match="networks are"):
-        st_lpips("resnet")
+        perceptual("dists", tmp_path / "missing")
+    with pytest.raises(ModelError, match="perceptual metrics are"):
+        perceptual("beauty")
 
 
 def test_images_that_do_not_fit_are_refused(alex):

@@ -1,4 +1,4 @@
-"""Converts weights of perceptual metrics: `python -m train.features PTH OUT`."""
+"""Converts networks for perceptual metrics: `python -m train.features PTH OUT`."""
 
 from __future__ import annotations
 
@@ -7,66 +7,77 @@ import hashlib
 import pathlib
 import sys
 
-EPILOG = """example:
-  pip download stlpips_pytorch==0.0.2 --no-deps && unzip stlpips_pytorch-*.whl -d stlpips
-  cp stlpips/stlpips_pytorch/weights/vST0.0/vgg_shift_tolerant.pth .
-  python -m train.features vgg_shift_tolerant.pth vgg.safetensors
+import numpy as np
 
-Reading a .pth file needs PyTorch. What is read is the `state_dict` of ST-LPIPS, in its AlexNet
-or its VGG-16 form; anything else is refused. The SHA-256 of the file is printed; it should be
-  alex  b356b382f96010f77d085ee8343ecd9fd322d0a56e8de2b2d0549fafcad8b9ee  (these ship)
-  vgg   44597da68f49c1837c100ff52299050f274d102eb102e5837178c79be6f0e250"""
+EPILOG = """examples:
+  ST-LPIPS with VGG-16 (BSD-2), from its package:
+    pip download stlpips_pytorch==0.0.2 --no-deps && unzip stlpips_pytorch-*.whl
+    cp stlpips_pytorch/weights/vST0.0/vgg_shift_tolerant.pth .
+    python -m train.features vgg_shift_tolerant.pth st-vgg.safetensors
+  LPIPS and DISTS, from torchvision's ImageNet weights (download.pytorch.org/models):
+    python -m train.features alexnet-owt-7be5be79.pth alexnet.safetensors
+    python -m train.features vgg16-397923af.pth vgg16.safetensors
+  then, in Python:
+    jaxlic.perceptual.perceptual("lpips-alex", "alexnet.safetensors").distance(x, y)
+
+Reading a .pth file needs PyTorch. The SHA-256 of the source goes into OUT, and the metrics
+accept the published files alone:
+  ST-LPIPS alex  b356b382f96010f77d085ee8343ecd9fd322d0a56e8de2b2d0549fafcad8b9ee  (ships)
+  ST-LPIPS vgg   44597da68f49c1837c100ff52299050f274d102eb102e5837178c79be6f0e250
+  LPIPS alex     7be5be79...
+  LPIPS vgg      397923af...   and DISTS"""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m train.features",
-        description="Convert the weights of ST-LPIPS for use with jaxlic.",
+        description="Convert pretrained networks for the perceptual metrics of jaxlic.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("source", type=pathlib.Path, help="a .pth file of stlpips_pytorch")
+    parser.add_argument("source", type=pathlib.Path, help="a .pth file")
     parser.add_argument("out", type=pathlib.Path, help="the .safetensors file to write")
+    parser.add_argument("--half", action="store_true", help="as float16: half the size")
     args = parser.parse_args(argv)
 
-    from jaxlic.checkpoint import ModelError, save_arrays
-    from jaxlic.perceptual import NETWORKS, assemble
+    from jaxlic.checkpoint import save_arrays
 
     try:
+        digest = hashlib.sha256(args.source.read_bytes()).hexdigest()
         arrays = convert(_read(args.source))
-        layers = sum(name.endswith("kernel") for name in arrays)
-        network = next((n for n, (_, count) in NETWORKS.items() if count == layers), "alex")
-        assemble(network, arrays)
-        save_arrays(args.out, arrays)
-    except (ImportError, ModelError, OSError, ValueError) as error:
+        if args.half:
+            arrays = {name: a.astype(np.float16) for name, a in arrays.items()}
+        save_arrays(args.out, arrays, digest)
+    except (ImportError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    digest = hashlib.sha256(args.source.read_bytes()).hexdigest()
-    print(f"{args.out}: ST-LPIPS with {network}, from {digest}")
+    print(f"{args.out}: {len(arrays)} arrays, from {digest}")
     return 0
 
 
-def convert(state):
-    """PyTorch's names and layouts to ours, float16: `conv{i}/kernel` HWIO, `head{i}` `[C]`."""
-    import numpy as np
+def convert(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """PyTorch's names and layouts to ours: `conv{i}/kernel` HWIO, `conv{i}/bias`, `head{i}`.
 
-    convolutions = sorted(
-        (
-            name.removesuffix(".weight")
-            for name in state
-            if name.startswith("net.") and name.endswith(".weight")
-        ),
-        key=lambda name: int(name.rsplit(".", 1)[1]),
-    )
+    Raises:
+        ValueError: if there are no convolutions called `net.*` (ST-LPIPS) or `features.*`
+            (torchvision).
+    """
+    names = [
+        name.removesuffix(".weight")
+        for name, a in state.items()
+        if name.startswith(("net.", "features.")) and name.endswith(".weight") and a.ndim == 4
+    ]
+    if not names:
+        raise ValueError("holds no convolutions of a known network")
     arrays = {}
-    for i, name in enumerate(convolutions):
+    for i, name in enumerate(sorted(names, key=lambda name: int(name.rsplit(".", 1)[1]))):
         arrays[f"conv{i}/kernel"] = state[f"{name}.weight"].transpose(2, 3, 1, 0)
         arrays[f"conv{i}/bias"] = state[f"{name}.bias"]
     for name, a in state.items():
-        if name.startswith("lin"):
+        if name.startswith("lin") and name[3].isdigit():
             arrays[f"head{name[3]}"] = a.reshape(-1)
-    return {name: np.ascontiguousarray(a, np.float16) for name, a in arrays.items()}
+    return {name: np.ascontiguousarray(a, np.float32) for name, a in arrays.items()}
 
 
 def _read(path):
@@ -80,7 +91,8 @@ def _read(path):
         state = torch.load(path, map_location="cpu", weights_only=True)
         return {name: a.numpy() for name, a in state.items()}
     except (pickle.UnpicklingError, RuntimeError, AttributeError, EOFError) as error:
-        raise ValueError(f"{path}: not a state_dict ({error})") from error
+        text = " ".join(str(error).split())[:100]
+        raise ValueError(f"{path}: not a file of PyTorch weights ({text})") from error
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """From PyTorch's names and layouts to ours."""
 
 import numpy as np
+import pytest
 
 from jaxlic.perceptual import assemble
 from train.features import convert, main
@@ -21,9 +22,9 @@ def _state():
 def test_kernels_are_turned_and_everything_finds_its_place():
     state = _state()
     arrays = convert(state)
-    assemble("alex", arrays)
+    assemble("st-lpips-alex", arrays)
     kernel = arrays["conv1/kernel"]
-    assert kernel.shape == (5, 5, 64, 192) and kernel.dtype == np.float16
+    assert kernel.shape == (5, 5, 64, 192)
     np.testing.assert_allclose(
         kernel[2, 3, 7, 11], state["net.slice2.5.weight"][11, 7, 2, 3], rtol=1e-3
     )
@@ -35,3 +36,8 @@ def test_what_is_no_such_file_is_an_error_in_one_line(tmp_path, capsys):
     assert main([str(tmp_path / "a.pth"), str(tmp_path / "out.safetensors")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_networks_that_are_not_known_are_refused():
+    with pytest.raises(ValueError, match="no convolutions"):
+        convert({"layer.0.weight": np.zeros((3, 3, 3, 3))})
