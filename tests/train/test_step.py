@@ -1,10 +1,17 @@
+import dataclasses
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxlic.checkpoint import load_params
+from jaxlic.codecs.hyperprior import lmbda
 from jaxlic.experiment import load_experiment
+from jaxlic.losses import jnd
+from jaxlic.losses.rate_distortion import rate_distortion, squared_error
+from jaxlic.ops.jnd import smoothed
 from tests.random_params import random_params
 from train.step import adopt, draw_quality, init_state, make_step
 
@@ -69,3 +76,42 @@ def test_the_dynamic_codec_starts_where_base_is():
     _, stayed = adopt(fresh, base)
     assert len(jax.tree.leaves(fresh)) - len(stayed) == len(jax.tree.leaves(base))
     assert all("group" in name or name.startswith("params/context") for name in stayed)
+
+
+def test_the_released_image_wise_loss_trains_as_plain_fine_tuning_to_the_bit():
+    e = load_experiment("configs/smoke.py", {"batch": 2})
+    margin = 3
+    image = jax.random.randint(jax.random.key(0), (2, 70, 70, 3), 0, 256).astype(jnp.uint8)
+    after = []
+    for distortion in (squared_error, jnd.image_wise_as_released):
+        tuned = dataclasses.replace(
+            e,
+            loss=rate_distortion(lmbda, distortion),
+            maps={"target": smoothed},
+            margin=margin,
+        )
+        state = jax.jit(functools.partial(init_state, tuned))()
+        step = jax.jit(make_step(tuned))
+        for _ in range(3):
+            state, metrics = step(state, {"image": image})
+        assert np.isfinite(float(metrics["loss"]))
+        after.append(state.params)
+    for a, b in zip(*map(jax.tree.leaves, after), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_target_of_the_users_goes_before_a_computed_one():
+    e = load_experiment("configs/smoke.py", {"batch": 2})
+
+    def loss(batch, rec):
+        value = jnp.mean(batch["target"])
+        assert batch["target"].shape == batch["image"].shape == (2, 64, 64, 3)
+        return value + 0 * jnp.sum(rec.x_hat), {"loss": value}
+
+    tuned = dataclasses.replace(e, loss=loss, maps={"target": smoothed}, margin=2)
+    batch = {"image": jnp.zeros((2, 68, 68, 3), jnp.uint8)}
+    given = {**batch, "target": jnp.full((2, 68, 68, 3), 255, jnp.uint8)}
+    state = jax.jit(functools.partial(init_state, tuned))()
+    step = jax.jit(make_step(tuned))
+    assert float(step(state, batch)[1]["loss"]) == 0
+    assert float(step(state, given)[1]["loss"]) == 1
