@@ -40,8 +40,8 @@ BUILDERS = {
 _TABLES = "tables"
 _SCALE = ":scale"
 _INT8 = re.compile(
-    r"(ResidualBlock_\d+/Conv_\d+|hyper_analysis/Conv_\d+|groups_\d/.*|hyper_analysis/group/.*"
-    r"|refine_\d+/(conv|mean|index))/kernel$"
+    r"(ResidualBlock_\d+/Conv_\d+|hyper_analysis/Conv_\d+|hyper_synthesis/\w+|groups_\d/.*|hyper_analysis/group/.*"
+    r"|refine_\d+/(conv|mean|index)|chains_\d+/blocks/.*/Conv_\d+)/kernel$"
 )
 
 
@@ -257,7 +257,7 @@ def save_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray], source: str) 
 
 
 def _quantise(params: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Large kernels of transforms, hyper-analysis and contexts as int8, the rest float16.
+    """Large kernels as int8 with a scale an output channel, the rest float16.
 
     Vectors stay float32: the integer layers keep more than 11 bits in their biases.
     """
@@ -265,7 +265,10 @@ def _quantise(params: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     for name, a in params.items():
         a = np.asarray(a, np.float32)
         if _INT8.search(name):
-            scale = np.maximum(np.abs(a).max(axis=(0, 1, 2)), 1e-12) / 127
+            # Blocks of a chain are stacked along a first axis, and have their own scales.
+            axes = tuple(range(a.ndim - 4, a.ndim - 1))
+            largest = np.abs(a).max(axis=axes, keepdims=a.ndim > 4)
+            scale = np.maximum(largest, 1e-12) / 127
             stored[name] = np.round(a / scale).astype(np.int8)
             stored[name + _SCALE] = scale.astype(np.float32)
         else:
