@@ -3,7 +3,7 @@
 python -m train configs/sain.py --workdir runs/sain-x2 --data FOLDER --set scale=2
 python -m train.export runs/sain-x2 jaxlic/weights/sain-x2
 
-At x4: --set scale=4 fit=80 batch=8.
+At x4: --set scale=4 fit=80 batch=8 steps=2000.
 
 What they are compared with, the same steps on the same crops: the symmetric network and
 bicubic thumbnails with a restoration network.

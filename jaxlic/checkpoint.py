@@ -40,8 +40,8 @@ BUILDERS = {
 _TABLES = "tables"
 _SCALE = ":scale"
 _INT8 = re.compile(
-    r"(ResidualBlock_\d+/Conv_\d+|hyper_analysis/Conv_\d+|hyper_synthesis/\w+|groups_\d/.*|hyper_analysis/group/.*"
-    r"|refine_\d+/(conv|mean|index)|chains_\d+/blocks/.*/Conv_\d+)/kernel$"
+    r"(ResidualBlock_\d+/Conv_\d+|hyper_analysis/Conv_\d+|hyper_synthesis/\w+"
+    r"|groups_\d/.*|hyper_analysis/group/.*|refine_\d+/(conv|mean|index)|chains_\d+/blocks/.*/Conv_\d+)/kernel$"
 )
 
 
