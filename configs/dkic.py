@@ -18,7 +18,9 @@ Ablations, the same steps on the same crops:
 The large one, for accelerators: configs/dkic_large.py.
 """
 
+import jax
 import optax
+from jax.lax import stop_gradient
 
 from jaxlic.checkpoint import Spec, build
 from jaxlic.codecs.hyperprior import lmbda
@@ -47,12 +49,14 @@ def experiment(
     balance: float = 0.3,
     mean_floor: float = 0.015,
     init_from: str | None = "base",
+    only: str = "",
     eval_every: int = 1000,
     seed: int = 0,
 ) -> Experiment:
     """Adam; the rate is constant, then falls linearly to 1 % over the last `decay`.
 
-    Muon at 1e-3, which halves the steps of the rescalers, undid the weights of `base`.
+    Muon at 1e-3, which halves the steps of the rescalers, undid the weights of `base`. `only`
+    trains the parameters with that in their path, such as "context", and is much faster.
     """
     numbers = [int(n) for n in channel_groups.split(",")]
     spec = Spec(
@@ -79,7 +83,7 @@ def experiment(
     return Experiment(
         name="dkic",
         spec=spec,
-        codec=transform_codec(build(spec)),
+        codec=_training(transform_codec(build(spec)), only),
         loss=rate_distortion(lmbda, balance=balance, mean_floor=mean_floor),
         optimizer=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule)),
         crop=crop,
@@ -89,3 +93,16 @@ def experiment(
         eval_every=eval_every,
         init_from=init_from,
     )
+
+
+def _training(codec, only):
+    """The codec, gradients reaching only the parameters whose path contains `only`."""
+
+    def forward(params, *args):
+        params = jax.tree_util.tree_map_with_path(
+            lambda path, a: a if only in jax.tree_util.keystr(path) else stop_gradient(a),
+            params,
+        )
+        return codec.forward(params, *args)
+
+    return codec._replace(forward=forward)

@@ -47,6 +47,20 @@ def test_latents_do_not_depend_on_the_compiler(streams):
     assert set(digests.values()) == {digests["plain"]}, digests
 
 
+def test_nor_do_they_with_contexts(tmp_path):
+    """A few streams of the codec whose steps depend on each other."""
+    model = ["--model", "dkic"]
+    _run("write", tmp_path / "streams", extra=["5", *model])
+    digests = {
+        name: _run(
+            "read", tmp_path / "streams", VARIANTS[name][0], [*model, *VARIANTS[name][1]]
+        )
+        for name in ("plain", "eager", "older processor")
+    }
+    assert len(digests["plain"]) == 64
+    assert set(digests.values()) == {digests["plain"]}, digests
+
+
 def test_predictions_do_not_depend_on_the_batch(streams):
     one = _run("models", streams, extra=["--batch", "1"])
     eight = _run("models", streams, extra=["--batch", "8"])
