@@ -187,7 +187,7 @@ def draw(
         _draw_crop(axis, image, point, 128)
         axis.imshow(np.sqrt(field), cmap="inferno", alpha=0.65, vmin=0, vmax=1)
         axis.set_title(f"receptive field at {point[0]}, {point[1]}", fontsize=7)
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0, 1, 0.985))
     out = io.BytesIO()
     figure.savefig(out, format="png")
     pyplot.close(figure)
@@ -212,8 +212,9 @@ def _draw_points(axis, image, layer, point):
         linewidths=0.3,
     )
     axis.plot(centre[1] + grid[:, 1], centre[0] + grid[:, 0], "+", color="white", markersize=9)
-    side, _, kind = layer.name.partition("_")[0], None, layer.name.split("/")[1:]
-    axis.set_title(f"{side} 1/{layer.stride}: {' '.join(kind)}", fontsize=6)
+    numbers = " ".join(part for part in layer.name.split("/") if part.startswith("KernelBlock"))
+    side = layer.name.partition("_")[0]
+    axis.set_title(f"{side} 1/{layer.stride} {numbers}", fontsize=6)
 
 
 def _draw_crop(axis, image, point, reach):
