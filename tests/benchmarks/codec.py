@@ -1,6 +1,6 @@
 """Compress and decompress one 768x512 photograph, beside CompressAI's mbt2018-mean.
 
-    python -m tests.benchmarks.codec PHOTO [--peer PYTHON]
+    python -m tests.benchmarks.codec PHOTO [--model base] [--peer PYTHON]
 
 PYTHON is the interpreter of an environment with CompressAI. Wall seconds, median of the warm
 rounds. "first file" is from the start of the process, with compiled programs on disk (second
@@ -44,7 +44,7 @@ def ours(photo: str, started: float) -> dict[str, float]:
     from jaxlic import api, images
 
     image = images.read(photo).rgb
-    codec = jaxlic.load("base")
+    codec = jaxlic.load(os.environ["JAXLIC_MODEL"])
     loaded = time.time() - started
     data = codec.compress(image, 40)
     first = time.time() - started
@@ -105,12 +105,13 @@ def peer(photo: str, started: float) -> dict[str, float]:
         }
 
 
-def _run(python: str, who: str, photo: str, cache: str) -> dict[str, float]:
+def _run(python: str, who: str, photo: str, cache: str, model: str) -> dict[str, float]:
     command = [python, os.path.abspath(__file__), photo, "--worker", who]
     environment = {
         **os.environ,
         "JAXLIC_CACHE": cache,
         "JAXLIC_STARTED": str(time.time()),
+        "JAXLIC_MODEL": model,
         "PYTHONPATH": str(pathlib.Path(__file__).parents[2]),
     }
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -122,6 +123,7 @@ def _run(python: str, who: str, photo: str, cache: str) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("photo")
+    parser.add_argument("--model", default="base")
     parser.add_argument("--peer", help="Python of an environment with CompressAI")
     parser.add_argument("--worker", choices=("ours", "peer"), help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -131,11 +133,11 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as cache:
         columns = {
-            "jaxlic, 1st process": _run(sys.executable, "ours", args.photo, cache),
-            "jaxlic, 2nd process": _run(sys.executable, "ours", args.photo, cache),
+            "jaxlic, 1st process": _run(sys.executable, "ours", args.photo, cache, args.model),
+            "jaxlic, 2nd process": _run(sys.executable, "ours", args.photo, cache, args.model),
         }
         if args.peer:
-            columns["mbt2018-mean"] = _run(args.peer, "peer", args.photo, cache)
+            columns["mbt2018-mean"] = _run(args.peer, "peer", args.photo, cache, args.model)
     print(f"{'':24}" + "".join(f"{name:>22}" for name in columns))
     for row in columns["jaxlic, 1st process"]:
         cells = (column.get(row) for column in columns.values())
