@@ -176,3 +176,9 @@ def test_points_of_explain_are_checked(capsys):
         main(["explain", "a.png", "--at", "five"])
     assert stop.value.code == 2
     assert "X,Y" in capsys.readouterr().err
+
+
+def test_explain_without_matplotlib_says_what_to_install(photo_file, capsys, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["explain", str(photo_file)]) == 2
+    assert 'pip install "jaxlic[eval]"' in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 
 from jaxlic.commands.files import UsageError, read, tell
 
@@ -11,6 +12,8 @@ def explain(args: argparse.Namespace) -> int:
     """Draws what a codec with dynamic kernels looks at; prints whether offsets are alive."""
     from jaxlic import images
 
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UsageError('drawing needs pip install "jaxlic[eval]"')
     output = args.output or args.input.with_suffix(".offsets.png")
     if output.suffix.lower() != ".png":
         raise UsageError(f"{output}: is drawn as a .png")
