@@ -21,6 +21,7 @@ The large one, for accelerators: configs/dkic_large.py.
 import jax
 import optax
 from jax.lax import stop_gradient
+from optax.contrib import MuonDimensionNumbers, muon
 
 from jaxlic.checkpoint import Spec, build
 from jaxlic.codecs.hyperprior import lmbda
@@ -43,7 +44,10 @@ def experiment(
     steps: int = 4000,
     batch: int = 8,
     crop: int = 192,
-    learning_rate: float = 4e-4,
+    learning_rate: float = 1e-4,
+    fresh_rate: float = 1e-3,
+    offset_rate: float = 1e-3,
+    linear_rate: float = 1e-5,
     warmup: int = 50,
     decay: float = 0.8,
     balance: float = 0.3,
@@ -53,10 +57,12 @@ def experiment(
     eval_every: int = 1000,
     seed: int = 0,
 ) -> Experiment:
-    """Adam; the rate is constant, then falls linearly to 1 % over the last `decay`.
+    """Rates are constant, then fall linearly to 1 % over the last `decay` of the steps.
 
-    Muon at 1e-3, which halves the steps of the rescalers, undid the weights of `base`. `only`
-    trains the parameters with that in their path, such as "context", and is much faster.
+    `learning_rate` (Adam) is for what `base` has, `fresh_rate` (Muon) for groups and context,
+    `offset_rate` (Adam) for offsets and modulation, `linear_rate` (Adam) for the prediction of
+    the lowest frequencies, whose inputs are in the thousands. `only` trains the parameters with
+    that in their path, such as "params/context", and is much faster.
     """
     numbers = [int(n) for n in channel_groups.split(",")]
     spec = Spec(
@@ -71,21 +77,19 @@ def experiment(
             steps=[int(n) for n in steps_of_groups.split(",") if n],
         ),
     )
-    falling = int(decay * steps)
-    schedule = optax.join_schedules(
-        [
-            optax.linear_schedule(0.0, learning_rate, warmup),
-            optax.constant_schedule(learning_rate),
-            optax.linear_schedule(learning_rate, 0.01 * learning_rate, falling),
-        ],
-        [warmup, steps - falling],
-    )
+    rates = dict(base=learning_rate, fresh=fresh_rate, offsets=offset_rate, linear=linear_rate)
+    optimizers = {}
+    for part, rate in rates.items():
+        schedule = _schedule(rate, warmup, int(decay * steps), steps)
+        optimizers[part] = _muon(schedule) if part == "fresh" else optax.adam(schedule)
     return Experiment(
         name="dkic",
         spec=spec,
         codec=_training(transform_codec(build(spec)), only),
         loss=rate_distortion(lmbda, balance=balance, mean_floor=mean_floor),
-        optimizer=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule)),
+        optimizer=optax.chain(
+            optax.clip_by_global_norm(1.0), optax.partition(optimizers, _parts)
+        ),
         crop=crop,
         batch=batch,
         steps=steps,
@@ -95,12 +99,53 @@ def experiment(
     )
 
 
+def _schedule(rate, warmup, falling, steps):
+    return optax.join_schedules(
+        [
+            optax.linear_schedule(0.0, rate, warmup),
+            optax.constant_schedule(rate),
+            optax.linear_schedule(rate, 0.01 * rate, falling),
+        ],
+        [warmup, steps - falling],
+    )
+
+
+def _muon(schedule):
+    """Muon for kernels (the last axis against the rest), Adam for biases and gains."""
+
+    def matrices(params):
+        def axes(a):
+            return MuonDimensionNumbers((0, 1, 2), 3) if a.ndim == 4 else None
+
+        return jax.tree.map(axes, params)
+
+    return muon(schedule, consistent_rms=0.2, muon_weight_dimension_numbers=matrices)
+
+
+def _parts(params):
+    """Which optimizer trains what."""
+
+    def part(path, _):
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        if "/offset/" in name or "/modulation/" in name:
+            return "offsets"
+        if name.startswith("params/context/"):
+            return "linear" if "/linear/" in name else "fresh"
+        return "fresh" if "/group" in name else "base"
+
+    return jax.tree_util.tree_map_with_path(part, params)
+
+
 def _training(codec, only):
     """The codec, gradients reaching only the parameters whose path contains `only`."""
 
     def forward(params, *args):
         params = jax.tree_util.tree_map_with_path(
-            lambda path, a: a if only in jax.tree_util.keystr(path) else stop_gradient(a),
+            lambda path, a: (
+                a
+                if only in jax.tree_util.keystr(path, simple=True, separator="/")
+                else stop_gradient(a)
+            ),
             params,
         )
         return codec.forward(params, *args)

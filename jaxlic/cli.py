@@ -150,6 +150,7 @@ def _parser() -> argparse.ArgumentParser:
         "  jaxlic eval kodak/ --codecs jpeg,webp,avif\n"
         "  jaxlic eval kodak/ --models base,mymodel --qualities 20,50,80 --json out.json\n"
         "  jaxlic eval kodak/ --models sain-x2,bicubic-x2 --border 2\n"
+        "  jaxlic eval kodak/ --models base,mymodel --anchor base --metrics ms-ssim,jnd\n"
         "  jaxlic eval kodak/ --plot curves.png",
     )
     sub.add_argument("folder", type=pathlib.Path, help="a folder of images")
@@ -172,7 +173,12 @@ def _parser() -> argparse.ArgumentParser:
         "--metrics",
         default="",
         help="more measures, by comma: ms-ssim, gmsd, st-lpips, jnd (share of pixels beyond "
-        "their just-noticeable difference, and mean excess)",
+        "their just-noticeable difference, and mean excess); with a file each, for networks "
+        "that do not ship: st-lpips-vgg=FILE, lpips-alex=FILE, lpips-vgg=FILE, dists=FILE, "
+        "fd-effnetlite0=FILE (python -m train.features --help)",
+    )
+    sub.add_argument(
+        "--anchor", metavar="NAME", help="a model to give BD-rates against, beside the codecs"
     )
     sub.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all records")
     sub.add_argument("--plot", type=pathlib.Path, metavar="FILE", help="write the curves (PNG)")

@@ -7,15 +7,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxlic import api, images, metrics
+from jaxlic import api, images, scores
 from jaxlic.codecs.bicubic import RestoredBicubic
 from jaxlic.codecs.rescaler import rescaler
-from jaxlic.ops import distortion, jnd
-from jaxlic.perceptual import perceptual
+from jaxlic.judges import Judge, scaled
 from jaxlic.thumbnail import ImageRescaler
 
 STANDARD = ("jpeg", "webp", "avif", "jxl")
@@ -27,19 +24,10 @@ QUALITIES = {
 }
 MODEL_QUALITIES = (5, 15, 25, 35, 45, 55, 65, 75, 85, 95)
 THUMBNAIL_QUALITIES = (30, 50, 70, 80, 90)
-_SMALLEST = {"ms-ssim": 161, "gmsd": 4, "st-lpips": 32}
 BICUBIC = {"bicubic-x2": 2, "bicubic-x4": 4}
 
-# What `judge` can add to a record, by the name of the measure.
-JUDGES = {
-    "ms-ssim": ("ms_ssim",),
-    "gmsd": ("gmsd",),
-    "st-lpips": ("st_lpips",),
-    "jnd": ("jnd_share", "jnd_excess"),
-}
-
 Record = dict[str, Any]
-Judge = Callable[[np.ndarray, np.ndarray], dict[str, float]]
+Watch = Callable[[tuple[str, float], np.ndarray, np.ndarray], None]
 RoundTrip = Callable[[np.ndarray, float], tuple[int, np.ndarray]]
 
 
@@ -99,12 +87,14 @@ def evaluate(
     codecs: dict[str, tuple[RoundTrip, Sequence[float]]],
     border: int = 0,
     judge: Judge | None = None,
+    watch: Watch | None = None,
 ) -> Iterable[Record]:
     """Yields a record for each file, codec and quality.
 
     A record holds codec, image, quality, bytes, bpp, psnr (RGB), psnr_y and ssim_y (luma,
     `border` pixels cropped), border, and seconds (there and back; making a thumbnail counts
     for the first of its files alone), and what `judge` says of image and decoded image.
+    `watch` is shown every (codec, quality), image and decoded image.
 
     Raises:
         images.ImageError: if a file is no image.
@@ -116,53 +106,32 @@ def evaluate(
                 began = time.perf_counter()
                 size, back = round_trip(image, quality)
                 seconds = time.perf_counter() - began
+                if watch is not None:
+                    watch((name, quality), image, back)
                 yield {
                     "codec": name,
                     "image": file.name,
                     "quality": quality,
                     "bytes": size,
                     "bpp": 8 * size / (image.shape[0] * image.shape[1]),
-                    "psnr": metrics.psnr(image, back),
-                    "psnr_y": metrics.psnr_luma(image, back, border),
-                    "ssim_y": metrics.ssim_luma(image, back, border),
+                    "psnr": scores.psnr(image, back),
+                    "psnr_y": scores.psnr_luma(image, back, border),
+                    "ssim_y": scores.ssim_luma(image, back, border),
                     "border": border,
                     "seconds": seconds,
                     **(judge(image, back) if judge else {}),
                 }
 
 
-def judge(names: Sequence[str]) -> Judge:
-    """Measures of `JUDGES`, compiled once for each size of image; NaN if it is too small."""
-
-    @jax.jit
-    def measure(image, back):
-        x, y = (a[None].astype(jnp.float32) / 255 for a in (back, image))
-        height, width = image.shape[:2]
-        found: dict[str, jax.Array] = {}
-        for name in names:
-            if name == "jnd":
-                found["jnd_share"], found["jnd_excess"] = jnd.violations(x, y, jnd.jnd_map(y))
-            elif min(height, width) < _SMALLEST[name]:
-                found[JUDGES[name][0]] = jnp.full(1, jnp.nan)
-            else:
-                found[JUDGES[name][0]] = functions[name](x, y)
-        return {name: value[0] for name, value in found.items()}
-
-    functions = {"ms-ssim": distortion.ms_ssim, "gmsd": distortion.gmsd}
-    if "st-lpips" in names:
-        functions["st-lpips"] = perceptual("st-lpips-alex").distance
-    return lambda image, back: {k: float(v) for k, v in measure(image, back).items()}
-
-
-def curves(records: Sequence[Record]) -> dict[str, list[tuple[float, float, float]]]:
-    """By codec the points (quality, mean bpp, mean PSNR), averaged over images."""
+def curves(
+    records: Sequence[Record], metric: str = "psnr"
+) -> dict[str, list[tuple[float, float, float]]]:
+    """By codec the points (quality, mean bpp, mean of the metric), averaged over images."""
+    rate, value = averages(records, "bpp"), averages(records, metric)
     result: dict[str, list[tuple[float, float, float]]] = {}
     for codec in dict.fromkeys(r["codec"] for r in records):
-        mine = [r for r in records if r["codec"] == codec]
-        for quality in sorted({r["quality"] for r in mine}):
-            at = [r for r in mine if r["quality"] == quality]
-            point = (np.mean([r["bpp"] for r in at]), np.mean([r["psnr"] for r in at]))
-            result.setdefault(codec, []).append((quality, *map(float, point)))
+        keys = sorted(key for key in rate if key[0] == codec)
+        result[codec] = [(key[1], rate[key], value[key]) for key in keys]
     return result
 
 
@@ -197,18 +166,21 @@ def at_equal_bytes(
 
 
 def bd_rates(
-    points: dict[str, list[tuple[float, float, float]]], anchor: str
+    points: dict[str, list[tuple[float, float, float]]], anchor: str, metric: str = "psnr"
 ) -> dict[str, float | None]:
     """By codec the BD-rate against `anchor` over 0.2 to 1.0 bpp, in per cent.
 
-    None where a curve does not cover enough of that range.
+    At equal `metric`, of which `points` are. None where a curve does not cover enough of that
+    range, or the two have no value of the metric in common.
     """
+    curve = {
+        codec: [(rate, float(scaled(metric, np.array(value)))) for _, rate, value in found]
+        for codec, found in points.items()
+    }
     result: dict[str, float | None] = {}
-    for codec, curve in points.items():
+    for codec in curve:
         try:
-            result[codec] = metrics.bd_rate(
-                [p[1:] for p in points[anchor]], [p[1:] for p in curve]
-            )
+            result[codec] = scores.bd_rate(curve[anchor], curve[codec])
         except ValueError:
             result[codec] = None
     return result

@@ -7,7 +7,7 @@ import pytest
 import jaxlic
 from jaxlic import api, bitstream, checkpoint
 from jaxlic.images import Picture
-from jaxlic.metrics import psnr
+from jaxlic.scores import psnr
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,19 @@ LAYERS = [
     {"core", "prng", "bitstream"},
     {"ops", "images"},
     {"nn"},
-    {"entropy", "losses", "metrics"},
+    {"entropy", "losses", "scores"},
     {"codecs"},
-    {"checkpoint", "complexity", "data", "perceptual", "targets", "thumbnail", "api"},
-    {"experiment", "evaluation", "explain"},
+    {
+        "checkpoint",
+        "complexity",
+        "data",
+        "frechet",
+        "perceptual",
+        "targets",
+        "thumbnail",
+        "api",
+    },
+    {"experiment", "judges", "evaluation", "explain", "metrics"},
     {"commands", "cli", "__main__", "__init__"},
 ]
 # nn/hyper.py returns an entropy model: a value without dependencies.

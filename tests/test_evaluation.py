@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxlic import cli, evaluation, metrics
+from jaxlic import cli, evaluation, scores
 from tests.conftest import DATA
 
 FILE = DATA / "kodim23_crop.png"
@@ -51,7 +51,7 @@ def test_thumbnails_have_a_curve_a_format():
     round_trip, _ = codecs["bicubic-x2/jpeg"]
     size, back = round_trip(image, 40)
     assert records[0]["bytes"] == size
-    assert records[0]["psnr_y"] == metrics.psnr_luma(image, back, 2)
+    assert records[0]["psnr_y"] == scores.psnr_luma(image, back, 2)
 
 
 def test_what_an_anchor_reaches_at_equal_bytes():
@@ -78,22 +78,26 @@ def test_the_command_compares_thumbnails_with_whole_images(tmp_path, capsys):
     assert len(row.split()) == 7 and 0 < float(row.split()[5]) < 1
 
 
-def test_judges_add_their_measures_to_the_records():
-    codecs = {"jpeg": (evaluation.standard("jpeg"), (20, 95))}
-    judge = evaluation.judge(list(evaluation.JUDGES))
-    low, high = evaluation.evaluate([FILE], codecs, judge=judge)
-    assert {n for names in evaluation.JUDGES.values() for n in names} <= set(low)
-    assert low["ms_ssim"] < high["ms_ssim"] < 1
-    for name in ("gmsd", "st_lpips", "jnd_share", "jnd_excess"):
-        assert 0 < high[name] < low[name] < 5
-    tiny = np.zeros((20, 20, 3), np.uint8)
-    assert np.isnan(judge(tiny, tiny)["ms_ssim"]) and judge(tiny, tiny)["gmsd"] == 0
+def test_bd_rate_at_equal_values_of_a_measure_where_less_is_better():
+    pytest.importorskip("bjontegaard")
+
+    def record(codec, factor, quality):
+        rate = 0.1 * 2**quality
+        return {"codec": codec, "quality": quality, "bpp": factor * rate, "gmsd": 0.1 / rate}
+
+    records = [record(c, f, q) for c, f in (("a", 1), ("b", 0.8)) for q in range(5)]
+    points = evaluation.curves(records, "gmsd")
+    result = evaluation.bd_rates(points, "a", "gmsd")
+    assert result["b"] == pytest.approx(-20, abs=0.1)
 
 
 def test_the_command_prints_the_measures(tmp_path, capsys):
     (tmp_path / "a.png").write_bytes(FILE.read_bytes())
     command = ["eval", str(tmp_path), "--models", "", "--codecs", "jpeg"]
     assert cli.main([*command, "--metrics", "gmsd,jnd"]) == 0
-    assert "jnd_share" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "jnd_share" in out and "at equal gmsd" in out
+    assert cli.main([*command, "--anchor", "webp"]) == 2
+    assert "--anchor is one of jpeg" in capsys.readouterr().err
     assert cli.main([*command, "--metrics", "beauty"]) == 2
     assert "metrics are ms-ssim" in capsys.readouterr().err

@@ -11,7 +11,7 @@ from jaxlic.commands.files import UsageError, progress
 
 def evaluate(args: argparse.Namespace) -> int:
     """Measures, prints, writes."""
-    from jaxlic import evaluation, images
+    from jaxlic import evaluation, images, judges
 
     if not args.folder.is_dir():
         raise UsageError(f"{args.folder}: no such folder")
@@ -27,40 +27,57 @@ def evaluate(args: argparse.Namespace) -> int:
         codecs |= evaluation.learned(name, args.qualities)
     if not codecs:
         raise UsageError("nothing to evaluate: no models and no codecs")
-    wanted = [name for name in args.metrics.split(",") if name]
-    for name in wanted:
-        if name not in evaluation.JUDGES:
-            raise UsageError(f"metrics are {', '.join(evaluation.JUDGES)}, got {name!r}")
-    judge = evaluation.judge(wanted) if wanted else None
+    try:
+        wanted = judges.parse(args.metrics)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if args.anchor and args.anchor not in codecs:
+        raise UsageError(f"--anchor is one of {', '.join(codecs)}, got {args.anchor!r}")
+    judge, together = judges.judge(wanted), judges.collector(wanted)
     total = len(files) * sum(len(qualities) for _, qualities in codecs.values())
-    records = list(
-        progress(evaluation.evaluate(files, codecs, args.border, judge), total, "evaluating")
-    )
+    watch = together.add if together else None
+    found = evaluation.evaluate(files, codecs, args.border, judge, watch)
+    records = list(progress(found, total, "evaluating"))
     points = evaluation.curves(records)
+    distances = together.distances() if together else {}
+    columns = judges.columns(list(wanted))
     if args.json:
         summary = {"records": records, "curves": points}
+        if together:
+            keys = sorted(distances)
+            summary[judges.SET] = [[*key, distances[key]] for key in keys]
         images.write_bytes(args.json, (json.dumps(summary, indent=1) + "\n").encode())
     if args.plot:
         images.write_bytes(args.plot, evaluation.plot(points, f"{len(files)} images"))
     print(f"{len(files)} images, averages; rate is bytes of the files")
-    _table(records, [key for name in wanted for key in evaluation.JUDGES[name]])
+    _table(records, columns, distances)
     anchors = [name for name in evaluation.STANDARD if name in points]
+    anchors += [args.anchor] if args.anchor and args.anchor not in anchors else []
     if anchors:
-        print(
-            f"\nBD-rate in %, 0.2 to 1.0 bpp\n{'codec':16} "
-            + " ".join(f"{'vs ' + anchor:>9}" for anchor in anchors)
-        )
-        columns = [evaluation.bd_rates(points, anchor) for anchor in anchors]
-        for codec in points:
-            cells = (column[codec] for column in columns)
-            print(
-                f"{codec:16} "
-                + " ".join(f"{'-':>9}" if cell is None else f"{cell:>+9.1f}" for cell in cells)
-            )
+        for column in ("psnr", *columns):
+            _bd_rates(records, column, anchors)
     return 0
 
 
-def _table(records: list[dict[str, Any]], more: list[str]) -> None:
+def _bd_rates(records: list[dict[str, Any]], column: str, anchors: list[str]) -> None:
+    """A line a codec: how many bits more at equal values of a measure."""
+    from jaxlic import evaluation
+
+    points = evaluation.curves(records, column)
+    print(
+        f"\nBD-rate in % at equal {column}, 0.2 to 1.0 bpp\n{'codec':16} "
+        + " ".join(f"{'vs ' + anchor:>9}" for anchor in anchors)
+    )
+    found = [evaluation.bd_rates(points, anchor, column) for anchor in anchors]
+    for codec in points:
+        cells = (rates[codec] for rates in found)
+        print(
+            f"{codec:16} "
+            + " ".join(f"{'-':>9}" if cell is None else f"{cell:>+9.1f}" for cell in cells)
+        )
+
+
+def _table(records: list[dict[str, Any]], more: list[str], distances: dict[Any, float]) -> None:
     """A line a codec and quality; last, what JPEG and WebP reach with as many bytes."""
     from jaxlic import evaluation
 
@@ -69,14 +86,16 @@ def _table(records: list[dict[str, Any]], more: list[str]) -> None:
     metrics = {
         name: evaluation.averages(records, name) for name in ("bpp", "psnr", "psnr_y", "ssim_y")
     }
-    extra = [evaluation.averages(records, name) for name in more]
+    extra = {name: evaluation.averages(records, name) for name in more}
+    if distances:
+        extra["fd_effnet"] = distances
     equal = [evaluation.at_equal_bytes(records, anchor) for anchor in anchors]
     heads = [f"{anchor + ' Y':>7}" for anchor in anchors]
     note = " (... Y: luma PSNR of the whole image in that format at equal bytes)"
     print(f"luma is Y{note if anchors else ''}\n")
     print(
         f"{'codec':16} {'quality':>7} {'bpp':>7} {'PSNR':>6} {'Y-PSNR':>6} {'Y-SSIM':>6} "
-        + " ".join([*heads, *(f"{name:>10}" for name in more)])
+        + " ".join([*heads, *(f"{name:>10}" for name in extra)])
     )
     for codec in names:
         for key in sorted(key for key in metrics["bpp"] if key[0] == codec):
@@ -87,6 +106,6 @@ def _table(records: list[dict[str, Any]], more: list[str]) -> None:
                 f"{psnr_y:>6.2f} {ssim_y:>6.4f} "
                 + " ".join(
                     [f"{'-':>7}" if cell is None else f"{cell:>7.2f}" for cell in cells]
-                    + [f"{column[key]:>10.4f}" for column in extra]
+                    + [f"{column[key]:>10.4f}" for column in extra.values()]
                 )
             )

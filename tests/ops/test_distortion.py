@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxlic import metrics
+from jaxlic import scores
 from jaxlic.ops import distortion
 from tests.conftest import kodim
 
@@ -85,6 +85,6 @@ def test_sizes_that_do_not_fit_are_refused():
 
 def test_both_implementations_of_ssim_agree(photo):
     other = _blurred(photo).astype(np.uint8)
-    lumas = (metrics.luma(a)[None, :, :, None] / 255 for a in (photo, other))
+    lumas = (scores.luma(a)[None, :, :, None] / 255 for a in (photo, other))
     ours = distortion.ssim(*(jnp.asarray(a, jnp.float32) for a in lumas))
-    assert float(ours[0]) == pytest.approx(metrics.ssim_luma(photo, other), abs=1e-5)
+    assert float(ours[0]) == pytest.approx(scores.ssim_luma(photo, other), abs=1e-5)
