@@ -10,8 +10,12 @@ beyond     squared error beyond the threshold, and a little of the plain one (th
 weighted   squared error in units of the threshold
 pixel      squared error to an image without the detail that cannot be seen
 image      error beyond that image's own, image by image
+feature    nine parts squared error, one part error in features of that image
 released   the image-wise loss as its authors' code has it: does nothing (a control)
 plain      squared error: the control for all of them
+
+To any of them `--set features=0.5` adds the ST-LPIPS distance (AlexNet) to that image, pulling
+half as hard as the loss itself. How hard each term pulls is in the log.
 
 Files are read and decoded as before: nothing changes but the weights. Compare with `plain`, the
 same steps on the same crops; without that, a gain may be that of training on.
@@ -24,13 +28,19 @@ from jaxlic.codecs.hyperprior import lmbda
 from jaxlic.codecs.transform import transform_codec
 from jaxlic.experiment import Experiment
 from jaxlic.losses import jnd
+from jaxlic.losses.mixture import mixture
 from jaxlic.losses.rate_distortion import rate_distortion, squared_error
 from jaxlic.ops.jnd import MARGIN, jnd_map, smoothed
+from jaxlic.perceptual import perceptual
+
+LOSSES = ("beyond", "weighted", "pixel", "image", "feature", "released", "plain")
 
 
 def experiment(
     *,
     loss: str = "beyond",
+    features: float = 0.0,
+    features_crop: int = 96,
     threshold: float = 1.0,
     anchor: float = 0.2,
     init_from: str = "base",
@@ -47,16 +57,22 @@ def experiment(
     """Adam; the rate falls linearly to 1 %. `threshold` is how many differences are allowed."""
     described = card(init_from)
     spec = Spec(described["builder"], described["settings"])
+    if loss not in LOSSES:
+        raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
+    network = perceptual("st-lpips-alex") if features or loss == "feature" else None
     distortions = {
         "beyond": jnd.beyond(threshold, anchor=anchor),
         "weighted": jnd.weighted,
         "pixel": jnd.pixel_wise,
         "image": jnd.image_wise(),
+        "feature": network and jnd.feature_wise(network.features),
         "released": jnd.image_wise_as_released,
         "plain": squared_error,
     }
-    if loss not in distortions:
-        raise ValueError(f"loss must be one of {', '.join(distortions)}, got {loss!r}")
+    terms = {loss: (1.0, distortions[loss])}
+    if features:
+        middle = None if features_crop >= crop else features_crop
+        terms["features"] = (features, jnd.calibrated(network.distance, crop=middle))
     schedule = optax.join_schedules(
         [
             optax.linear_schedule(0.0, learning_rate, warmup),
@@ -68,7 +84,9 @@ def experiment(
         name="base-jnd",
         spec=spec,
         codec=transform_codec(build(spec)),
-        loss=rate_distortion(lmbda, distortions[loss], balance=balance, mean_floor=mean_floor),
+        loss=rate_distortion(
+            lmbda, mixture(terms, automatic=True), balance=balance, mean_floor=mean_floor
+        ),
         optimizer=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule)),
         crop=crop,
         batch=batch,

@@ -14,9 +14,23 @@ from train.step import init_state, make_step
 CONFIGS = sorted((pathlib.Path(__file__).parent.parent / "configs").glob("*.py"))
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
-def test_a_step_keeps_the_shape_of_the_state(path):
-    e = load_experiment(path, {})
+SETTINGS = {
+    "base_jnd": [{"loss": "feature"}, {"loss": "weighted", "features": "0.5"}],
+    "dkic": [
+        {"kernel": "plain", "kernel_hidden": "64", "kernel_hidden_16": "96"},
+        {"steps_of_groups": "1,1,1,1,1", "hyper_kernel": "false"},
+    ],
+}
+CASES = [
+    (path, settings) for path in CONFIGS for settings in [{}, *SETTINGS.get(path.stem, [])]
+]
+
+
+@pytest.mark.parametrize(
+    "path, settings", CASES, ids=lambda a: a.stem if isinstance(a, pathlib.Path) else str(a)
+)
+def test_a_step_keeps_the_shape_of_the_state(path, settings):
+    e = load_experiment(path, settings)
     state = jax.eval_shape(lambda: init_state(e))
     side = e.crop + 2 * e.margin
     batch = {"image": jax.ShapeDtypeStruct((e.batch, side, side, 3), jnp.uint8)}

@@ -45,7 +45,7 @@ def local_mean_error(batch: Batch, rec: Reconstruction, window: int = 16) -> jax
     return 255.0**2 * jnp.mean(jnp.square(means), axis=(1, 2, 3))
 
 
-Distortion = Callable[[Batch, Reconstruction], jax.Array]
+Distortion = Callable[[Batch, Reconstruction], jax.Array | tuple[jax.Array, Metrics]]
 
 
 def rate_distortion(
@@ -57,8 +57,9 @@ def rate_distortion(
 ) -> Loss:
     """The Lagrangian, given how quality `[B]` maps to lambda `[B]`.
 
-    `distortion` maps batch and reconstruction to `[B]`, on the scale of `squared_error`, whose
-    part in the metrics is `psnr` whatever is minimised; see `losses/jnd.py` for others.
+    `distortion` maps batch and reconstruction to `[B]`, on the scale of `squared_error`, or to
+    that and metrics. The metrics hold `psnr` whatever is minimised. See `losses/jnd.py` for
+    others, `losses/mixture.py` for several at once.
 
     At low rates the squared error is content with local means that are off by some levels,
     which the eye sees as blocks and colour shifts in skies. `mean_floor` bounds from below
@@ -71,7 +72,8 @@ def rate_distortion(
         bpp, mse = bits_per_pixel(batch, rec), squared_error(batch, rec)
         multiplier = lmbda(batch["quality"])
         weight = (multiplier / 0.015) ** -balance
-        distance = distortion(batch, rec)
+        found = distortion(batch, rec)
+        distance, more = found if isinstance(found, tuple) else (found, {})
         cost = bpp + multiplier * distance
         if mean_floor:
             extra = jnp.maximum(mean_floor - multiplier, 0)
@@ -81,6 +83,6 @@ def rate_distortion(
         metrics = {"loss": value, "bpp": jnp.mean(bpp), "psnr": psnr}
         if distortion is not squared_error:
             metrics["distortion"] = jnp.mean(distance)
-        return value, metrics
+        return value, metrics | more
 
     return loss

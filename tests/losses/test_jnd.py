@@ -37,6 +37,7 @@ ALL = {
     "image_wise": jnd.image_wise(),
     "feature_wise": jnd.feature_wise(_features),
     "beyond": jnd.beyond(),
+    "calibrated": jnd.calibrated(lambda a, b: jnp.mean((a - b) ** 2, axis=(1, 2, 3)), crop=4),
     "weighted": jnd.weighted,
 }
 
