@@ -157,7 +157,7 @@ def _load_model(path: pathlib.Path) -> Model:
     codec = assemble(spec)
     try:
         if isinstance(codec, Codec):
-            codec.check(params)
+            _, params = codec.check(params)
         elif path.parent != SHIPPED:
             _compare(codec, params)
     except (ValueError, KeyError, TypeError) as error:
@@ -217,7 +217,7 @@ def save_model(
     params = flax.traverse_util.unflatten_dict(_dequantise(dict(stored)), sep="/")
     if isinstance(codec, Codec):
         try:
-            description = {**description, "largest_sum": int(codec.check(params))}
+            description = {**description, "largest_sum": int(codec.check(params)[0])}
         except ValueError as error:
             raise ModelError(str(error)) from error
         for name, rows in (tables or codec.tables(params)).items():

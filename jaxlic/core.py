@@ -50,7 +50,8 @@ class Codec(NamedTuple):
         decompress: as `latents`, but on to the uint8 image `[H, W, 3]`.
         tables: `params -> tables`: the integer frequencies that both directions code with.
             Computed once, when weights are exported.
-        check: `params -> bound`; raises ValueError if `latents` could not be exact.
+        check: `params -> (bound, params)`: proves `latents` exact, or raises ValueError. The
+            parameters are the same, but for biases on the edge between two integers.
         stride: what height and width must divide by in `forward`.
     """
 
@@ -60,7 +61,7 @@ class Codec(NamedTuple):
     latents: Callable[..., np.ndarray]
     decompress: Callable[..., np.ndarray]
     tables: Callable[[Params], Any]
-    check: Callable[[Params], float]
+    check: Callable[[Params], tuple[float, Params]]
     stride: int
 
 

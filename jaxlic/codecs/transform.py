@@ -12,6 +12,7 @@ import functools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
+import flax.traverse_util
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -89,6 +90,12 @@ def transform_codec(
     def run(module, x, quality, coder):
         y_hat = module.code(module.analysis(x, quality), coder, quality)
         return module.synthesis(y_hat, quality), y_hat
+
+    def check(params: Params) -> tuple[float, Params]:
+        bound, found = model.apply(params, method="bound", mutable=["exact"])
+        exact = flax.traverse_util.flatten_dict({"params": found.get("exact", {})})
+        merged = {**flax.traverse_util.flatten_dict(params), **exact}
+        return bound, flax.traverse_util.unflatten_dict(merged)
 
     def init(image: jax.Array, key: jax.Array) -> Params:
         coder = Estimator(quantisation.hard, key)
@@ -194,7 +201,7 @@ def transform_codec(
         latents=latents,
         decompress=decompress,
         tables=functools.partial(model.apply, method="tables"),
-        check=functools.partial(model.apply, method="bound"),
+        check=check,
         stride=model.stride,
     )
 

@@ -95,16 +95,25 @@ class ExactConv(nn.Module):
     def bound(self) -> float:
         """The largest magnitude any partial sum can reach, for the bound parameters.
 
+        A bias whose product with its scale rounds to near a half would become one integer or
+        the other as a compiler pleases. The collection "exact", if mutable, receives biases
+        that stand for the same integers from well within.
+
         Raises:
             ValueError: if exactness cannot be promised, with the offending number.
         """
         params = self.variables["params"]
-        kernel, bias = self._integers(params["kernel"], params["bias"])
-        magnitude = max(float(jnp.max(jnp.abs(kernel))), self.in_max)
+        kernel = np.abs(_rounded(params["kernel"], 2.0**self.weight_fraction))
+        kernel = np.minimum(kernel, 2**self.weight_fraction - 1)
+        scale = self.bias_rate * 2.0 ** (self.in_fraction + self.weight_fraction)
+        bias = _rounded(params["bias"], scale)
+        if self.is_mutable_collection("exact"):
+            self.put_variable("exact", "bias", _steady(params["bias"], bias, scale))
+        magnitude = max(float(kernel.max()), self.in_max)
         if not magnitude <= MAX_MAGNITUDE:
             raise ValueError(f"{self.name}: a factor of {magnitude} exceeds {MAX_MAGNITUDE}")
-        total = jnp.sum(jnp.abs(kernel), axis=(0, 1, 2)) * self.in_max + jnp.abs(bias)
-        total = float(jnp.max(total)) + 2.0 ** (self._shift - 1)
+        total = kernel.sum(axis=(0, 1, 2)) * self.in_max + np.abs(bias)
+        total = float(total.max()) + 2.0 ** (self._shift - 1)
         if not total <= LIMIT:
             raise ValueError(f"{self.name}: sums up to {total} exceed 2**24")
         return total
@@ -153,11 +162,13 @@ class ExactLinear(nn.Module):
 
     def bound(self) -> float:
         """The largest magnitude any partial sum can reach; raises ValueError as `ExactConv`."""
-        kernel = jnp.abs(self._integers(self.variables["params"]["kernel"]))
-        magnitude = float(jnp.max(kernel))
+        kernel = self.variables["params"]["kernel"]
+        kernel = np.abs(_rounded(kernel, 2.0**self.weight_fraction))
+        kernel = np.minimum(kernel, MAX_MAGNITUDE - 1)
+        magnitude = float(kernel.max())
         if not magnitude <= MAX_MAGNITUDE:
             raise ValueError(f"{self.name}: a factor of {magnitude} exceeds {MAX_MAGNITUDE}")
-        total = float(jnp.max(jnp.sum(kernel, axis=(0, 1, 2)))) * (self.in_max + _SPLIT)
+        total = float(kernel.sum(axis=(0, 1, 2)).max()) * (self.in_max + _SPLIT)
         total += 2.0 ** (self.weight_fraction - 1)
         if not total <= LIMIT:
             raise ValueError(f"{self.name}: sums up to {total} exceed 2**24")
@@ -169,3 +180,16 @@ class ExactLinear(nn.Module):
     def _integers(self, kernel):
         largest = MAX_MAGNITUDE - 1
         return round_ste(clip(kernel * 2.0**self.weight_fraction, -largest, largest))
+
+
+def _rounded(a, scale):
+    """The integers that parameters become, by float32 on the host: nothing has to compile."""
+    scaled = np.asarray(a, np.float32) * np.float32(scale)
+    return np.floor(scaled + np.float32(0.5)).astype(np.float64)
+
+
+def _steady(a, integers, scale):
+    """`a`, but no nearer than 0.05 to where it would stand for another integer."""
+    scaled = np.asarray(a, np.float64) * scale
+    steady = integers + np.clip(scaled - integers, -0.45, 0.45)
+    return np.where(scaled == steady, a, steady / scale).astype(np.float32)

@@ -57,6 +57,21 @@ def test_weights_that_could_overflow_are_refused():
         layer.apply(heavy, method="bound")
 
 
+def test_biases_on_the_edge_of_rounding_are_moved_away_from_it():
+    """So near to a half that a fused multiply-add gives another integer than two steps."""
+    layer = ExactConv(1, **LAYER, bias_rate=10.0)
+    scale = 10.0 * 2**13
+    near = np.float32(0.50049436)
+    exact = np.float64(near) * scale + 0.5
+    rounded = np.float32(near * np.float32(scale)) + np.float32(0.5)
+    assert np.floor(exact) != np.floor(rounded)
+    kernel = jnp.zeros((3, 3, 2, 1))
+    variables = {"params": {"kernel": kernel, "bias": jnp.array([near])}}
+    _, found = layer.apply(variables, method="bound", mutable=["exact"])
+    moved = np.float64(found["exact"]["bias"][0]) * scale
+    assert moved == pytest.approx(np.floor(rounded) - 0.45, abs=0.01)
+
+
 def test_not_a_number_is_refused():
     layer, _, variables = _case()
     broken = jax.tree.map(lambda a: jnp.full_like(a, jnp.nan), variables)
