@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from jaxlic import frechet
+from jaxlic.nn import efficientnet
 from jaxlic.perceptual import assemble
 from train.features import convert, main
 
@@ -29,6 +31,42 @@ def test_kernels_are_turned_and_everything_finds_its_place():
         kernel[2, 3, 7, 11], state["net.slice2.5.weight"][11, 7, 2, 3], rtol=1e-3
     )
     np.testing.assert_allclose(arrays["head3"], state["lin3.model.1.weight"].ravel(), rtol=1e-3)
+
+
+def _lite0():
+    """Every convolution of EfficientNet-Lite0 and its normalisation, PyTorch's way."""
+    rng, state = np.random.default_rng(0), {}
+    norms = {"expand": "_bn0", "depthwise": "_bn1", "project": "_bn2"}
+    for name, (height, width, before, after) in efficientnet.shapes().items():
+        if name in ("stem", "head"):
+            conv, norm = f"_conv_{name}", "_bn0" if name == "stem" else "_bn1"
+        else:
+            block, layer = name.removeprefix("block").split("_")
+            conv, norm = (f"_blocks.{block}.{n}" for n in (f"_{layer}_conv", norms[layer]))
+        shape = (after, before, height, width)
+        state[f"{conv}.weight"] = rng.normal(size=shape).astype(np.float32)
+        for part in ("weight", "running_var"):
+            state[f"{norm}.{part}"] = rng.uniform(0.5, 2, after).astype(np.float32)
+        for part in ("bias", "running_mean"):
+            state[f"{norm}.{part}"] = rng.normal(size=after).astype(np.float32)
+    return state
+
+
+def test_normalisation_is_folded_into_kernels():
+    state = _lite0()
+    arrays = convert(state)
+    frechet.assemble(arrays)
+    x = np.random.default_rng(1).normal(size=16).astype(np.float32)
+    block = "_blocks.1."
+    mean, variance = (state[f"{block}_bn0.running_{part}"] for part in ("mean", "var"))
+    y = state[f"{block}_expand_conv.weight"][:, :, 0, 0] @ x
+    y = (y - mean) / np.sqrt(variance + 1e-3)
+    y = y * state[f"{block}_bn0.weight"] + state[f"{block}_bn0.bias"]
+    folded = x @ arrays["block1_expand/kernel"][0, 0] + arrays["block1_expand/bias"]
+    np.testing.assert_allclose(folded, y, rtol=1e-4, atol=1e-4)
+    del state["_blocks.3._bn1.running_var"]
+    with pytest.raises(ValueError, match=r"holds no _blocks\.3\._bn1\.running_var"):
+        convert(state)
 
 
 def test_what_is_no_such_file_is_an_error_in_one_line(tmp_path, capsys):
