@@ -75,7 +75,7 @@ def lapped(
     scales = list(zip(kernel_hidden, kernel_blocks, radius, strict=True))
 
     def made() -> list[nn.Module]:
-        return [_group(kernel, *scale) for scale in scales]
+        return [_group(kernel, *scale, knee=0.25) for scale in scales]
 
     hyper = _group(kernel, 64, 1, 1) if hyper_kernel else None
     reach = (
@@ -127,8 +127,8 @@ def convolutional(
     )
 
 
-def _group(kernel: str, hidden: int, blocks: int, radius: int, tail: int = 1) -> nn.Module:
-    return ResidualGroup(hidden, blocks, _kernel(kernel, radius), tail)
+def _group(kernel: str, hidden: int, blocks: int, radius: int, **settings) -> nn.Module:
+    return ResidualGroup(hidden, blocks, _kernel(kernel, radius), **settings)
 
 
 @functools.cache  # One object for one kernel, so that equal models are equal.

@@ -86,20 +86,22 @@ def feature_wise(
 def calibrated(
     distance: Callable[[jax.Array, jax.Array], jax.Array],
     *,
+    toward: str = "image",
     scale: float = 100.0,
     crop: int | None = None,
 ) -> Distortion:
-    """A calibrated feature distance to the target, as of `jaxlic.perceptual`, times `scale`.
+    """A calibrated feature distance, as of `jaxlic.perceptual`, times `scale`.
 
     Args:
         distance: of `[B, H, W, 3]` in [0, 1] to `[B]`.
+        toward: "image" or "target": what of the batch to be like.
         scale: brings it near squared error on the 8-bit scale.
         crop: compares the middle of the images alone, so many pixels a side: features cost
             more than a small codec.
     """
 
     def distortion(batch: Batch, rec: Reconstruction) -> jax.Array:
-        pair = rec.x_hat, jax.lax.stop_gradient(batch["target"])
+        pair = rec.x_hat, jax.lax.stop_gradient(batch[toward])
         if crop is not None:
             top, left = ((n - crop) // 2 for n in rec.x_hat.shape[1:3])
             pair = tuple(a[:, top : top + crop, left : left + crop] for a in pair)

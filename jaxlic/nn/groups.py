@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxlic.nn.conv import Conv
@@ -37,24 +38,30 @@ class KernelBlock(nn.Module):
 class ResidualGroup(nn.Module):
     """`x + W(blocks(x))`: starts as the identity.
 
+    After an orthonormal transform the lowest frequency is a hundred times the others, and what
+    little of it a weight lets through drowns them. `knee` compresses what the blocks see:
+    `knee asinh(x / knee)`, the identity for the small and logarithmic for the large.
+
     Attributes:
         hidden: width of the blocks.
         blocks: how many.
         kernel: makes a module `(array, size) -> array` from its output channels.
         tail: edge of the kernel of the convolution W.
+        knee: see above; None compresses nothing.
     """
 
     hidden: int
     blocks: int = 2
     kernel: Callable[[int], nn.Module] = DynamicConv
     tail: int = 1
+    knee: float | None = None
 
     @nn.compact
     def __call__(
         self, x: jax.Array, quality: jax.Array, size: jax.Array | None = None
     ) -> jax.Array:
         """Maps `[B, H, W, C]` to the same shape; `size` is in samples of `x`."""
-        h = x
+        h = x if self.knee is None else self.knee * jnp.arcsinh(x / self.knee)
         for _ in range(self.blocks):
             h = KernelBlock(self.hidden, self.kernel)(h, quality, size)
         zeros = nn.initializers.zeros

@@ -34,3 +34,15 @@ def test_quality_changes_what_a_group_adds():
     x = jnp.broadcast_to(X[:1], X.shape)
     low, high = group.apply(variables, x, QUALITY)
     assert float(jnp.abs(low - high).max()) > 1e-3
+
+
+def test_a_knee_keeps_large_inputs_from_drowning_small_ones():
+    bare, knee = (ResidualGroup(16, 1, PlainConv, knee=knee) for knee in (None, 0.25))
+    variables = random_params(bare.init, jax.random.key(0), X, QUALITY, scale=0.2)
+    small, large = 0.01 * X, X.at[..., 0].add(100.0)
+
+    def added(group, x):
+        return np.asarray(group.apply(variables, x, QUALITY) - x)
+
+    np.testing.assert_allclose(added(knee, small), added(bare, small), atol=2e-3)
+    assert np.abs(added(knee, large)).max() < 0.1 * np.abs(added(bare, large)).max()
