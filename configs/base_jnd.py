@@ -14,7 +14,7 @@ feature    nine parts squared error, one part error in features of that image
 released   the image-wise loss as its authors' code has it: does nothing (a control)
 plain      squared error: the control for all of them
 
-To any of them `--set features=0.5` adds the ST-LPIPS distance (AlexNet) to the photograph, pulling
+To any of them `--set features=0.5` adds the ST-LPIPS distance (AlexNet) to the image, pulling
 half as hard as the loss itself. How hard each term pulls is in the log.
 
 Files are read and decoded as before: nothing changes but the weights. Compare with `plain`, the
