@@ -43,6 +43,7 @@ def experiment(
     features_crop: int = 96,
     threshold: float = 1.0,
     anchor: float = 0.2,
+    chroma: float = 2.0,
     init_from: str = "base",
     steps: int = 2000,
     batch: int = 8,
@@ -54,15 +55,17 @@ def experiment(
     eval_every: int = 1000,
     seed: int = 0,
 ) -> Experiment:
-    """Adam; the rate falls linearly to 1 %. `threshold` is how many differences are allowed."""
+    """Adam; the rate falls linearly to 1 %. `threshold` is how many differences are allowed,
+    `chroma` how many times more in colour than in luma.
+    """
     described = card(init_from)
     spec = Spec(described["builder"], described["settings"])
     if loss not in LOSSES:
         raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
     network = perceptual("st-lpips-alex") if features or loss == "feature" else None
     distortions = {
-        "beyond": jnd.beyond(threshold, anchor=anchor),
-        "weighted": jnd.weighted,
+        "beyond": jnd.beyond(threshold, anchor=anchor, chroma=chroma),
+        "weighted": jnd.weighted(chroma),
         "pixel": jnd.pixel_wise,
         "image": jnd.image_wise(),
         "feature": network and jnd.feature_wise(network.features),

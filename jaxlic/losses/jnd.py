@@ -6,8 +6,8 @@ samples, or makes one. The batch holds `"image"`, `[B, H, W, 3]` in [0, 1]; some
 `"target"`, `[B, H, W, 3]`, an image at the first just-noticeable difference from it.
 
 The pixel-, image- and feature-wise losses are those of Pakdaman, Nami & Gabbouj 2024
-(arXiv:2402.02836) as their code has them. The luma thresholds are applied to each of red, green
-and blue, for which the formulas were not made: chroma tolerates more.
+(arXiv:2402.02836) as their code has them. The others compare luma, which the thresholds are of,
+and colour differences, which tolerate more.
 """
 
 from __future__ import annotations
@@ -16,9 +16,14 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxlic.core import Batch, Reconstruction
 from jaxlic.losses.rate_distortion import Distortion, squared_error
+from jaxlic.ops.colour import rgb_to_ycbcr
+
+# Of Y, Cb and Cr in the mean square of RGB: (0.344^2 + 1.772^2) / 3, (1.402^2 + 0.714^2) / 3.
+_ENERGY = np.sqrt(np.array([1.0, 1.0862, 0.8251], np.float32))
 
 Features = Callable[[jax.Array], list[jax.Array]]
 
@@ -110,31 +115,55 @@ def calibrated(
     return distortion
 
 
-def beyond(scale: float = 1.0, *, anchor: float = 0.05) -> Distortion:
+def beyond(scale: float = 1.0, *, anchor: float = 0.05, chroma: float = 2.0) -> Distortion:
     """Squared error beyond the threshold of each pixel, plus a little of the plain one.
 
-    `mean(max(0, |x_hat - x| - scale J)^2) + anchor D(x_hat, x)`. Without the anchor no gradient
-    is left once every pixel is inside its threshold, and the image is free to collapse there.
+    `mean(sum_c max(0, |e_c| - scale J_c)^2) + anchor D(x_hat, x)`, e the error in luma and two
+    colour differences. Without the anchor no gradient is left once every pixel is inside its
+    threshold, and the image is free to collapse there.
+
+    Args:
+        scale: how many thresholds are allowed.
+        anchor: share of the plain squared error.
+        chroma: how much more may change in the colour differences than in luma. The formulas
+            for J are of luma alone; this number is a choice, not a measurement.
 
     Raises:
-        ValueError: if `scale` or `anchor` is not positive.
+        ValueError: if an argument is not positive.
     """
-    _positive(scale=scale, anchor=anchor)
+    _positive(scale=scale, anchor=anchor, chroma=chroma)
 
     def distortion(batch: Batch, rec: Reconstruction) -> jax.Array:
-        error = 255 * jnp.abs(rec.x_hat - batch["image"])
-        over = jnp.maximum(error - scale * batch["jnd"][..., None], 0)
-        return _mean(jnp.square(over)) + anchor * squared_error(batch, rec)
+        allowed = scale * batch["jnd"][..., None] * _ENERGY * np.array([1, chroma, chroma])
+        over = jnp.maximum(jnp.abs(_opponents(batch, rec)) - allowed, 0)
+        return 3 * _mean(jnp.square(over)) + anchor * squared_error(batch, rec)
 
     return distortion
 
 
-def weighted(batch: Batch, rec: Reconstruction) -> jax.Array:
-    """Squared error in units of the threshold, `1 / J^2` scaled to a mean of 1 an image."""
-    weights = 1 / jnp.square(batch["jnd"])
-    weights = weights / jnp.mean(weights, axis=(1, 2), keepdims=True)
-    error = jnp.square(255 * (rec.x_hat - batch["image"]))
-    return _mean(weights[..., None] * error)
+def weighted(chroma: float = 2.0) -> Distortion:
+    """Squared error in units of the threshold, `1 / J^2` scaled to a mean of 1 an image.
+
+    Arguments and errors as of `beyond`.
+    """
+    _positive(chroma=chroma)
+
+    def distortion(batch: Batch, rec: Reconstruction) -> jax.Array:
+        weights = 1 / jnp.square(batch["jnd"])
+        weights = weights / jnp.mean(weights, axis=(1, 2), keepdims=True)
+        units = _opponents(batch, rec) / np.array([1, chroma, chroma])
+        return 3 * _mean(weights[..., None] * jnp.square(units))
+
+    return distortion
+
+
+def _opponents(batch: Batch, rec: Reconstruction) -> jax.Array:
+    """The error in luma, Cb and Cr, `[B, H, W, 3]`, on the 8-bit scale.
+
+    Cb and Cr are scaled so that the squares add up, but for a cross term, to the mean of the
+    squares of red, green and blue.
+    """
+    return (rgb_to_ycbcr(rec.x_hat) - rgb_to_ycbcr(batch["image"])) * _ENERGY
 
 
 def _budget(batch: Batch) -> jax.Array:

@@ -38,7 +38,7 @@ ALL = {
     "feature_wise": jnd.feature_wise(_features),
     "beyond": jnd.beyond(),
     "calibrated": jnd.calibrated(lambda a, b: jnp.mean((a - b) ** 2, axis=(1, 2, 3)), crop=4),
-    "weighted": jnd.weighted,
+    "weighted": jnd.weighted(),
 }
 
 
@@ -49,14 +49,24 @@ def test_values_are_the_formulas():
     )
     d = 255**2 * np.mean((y - x) ** 2, axis=(1, 2, 3))
     budget = 255**2 * np.mean((t - x) ** 2, axis=(1, 2, 3))
-    over = np.maximum(255 * np.abs(y - x) - 2 * j[..., None], 0)
+    luma = np.array([0.299, 0.587, 0.114])
+    error = 255 * (y - x)
+    brightness = error @ luma
+    blue = (error[..., 2] - brightness) / 1.772
+    red = (error[..., 0] - brightness) / 1.402
+    parts = [brightness, np.sqrt(1.0862) * blue, np.sqrt(0.8251) * red]
+    limits = [2 * j, 6 * j * np.sqrt(1.0862), 6 * j * np.sqrt(0.8251)]
+    over = sum(
+        np.maximum(np.abs(e) - limit, 0) ** 2 for e, limit in zip(parts, limits, strict=True)
+    )
+    units = parts[0] ** 2 + (parts[1] ** 2 + parts[2] ** 2) / 9
     ratio = j**-2 / np.mean(j**-2, axis=(1, 2), keepdims=True)
     expected = {
         jnd.pixel_wise: 255**2 * np.mean((y - t) ** 2, axis=(1, 2, 3)),
         jnd.image_wise_as_released: d - budget,
         jnd.image_wise(0.2): 0.2 * budget * np.log1p(np.exp((d - budget) / (0.2 * budget))),
-        jnd.beyond(2.0, anchor=0.1): np.mean(over**2, axis=(1, 2, 3)) + 0.1 * d,
-        jnd.weighted: np.mean(ratio[..., None] * (255 * (y - x)) ** 2, axis=(1, 2, 3)),
+        jnd.beyond(2.0, anchor=0.1, chroma=3.0): np.mean(over, axis=(1, 2)) + 0.1 * d,
+        jnd.weighted(3.0): np.mean(ratio * units, axis=(1, 2)),
     }
     for function, values in expected.items():
         np.testing.assert_allclose(jax.jit(function)(BATCH, _rec(X_HAT)), values, rtol=1e-4)
@@ -100,6 +110,18 @@ def test_error_below_the_threshold_costs_the_anchor_alone():
     )
 
 
+def test_colour_counts_less_than_luma():
+    flat = {**BATCH, "jnd": jnp.ones(SHAPE[:3])}
+    grey = _rec(BATCH["image"] + 0.02)
+    np.testing.assert_allclose(
+        jnd.weighted(2.0)(flat, grey), squared_error(flat, grey), rtol=1e-3
+    )
+    blue = _rec(BATCH["image"] + jnp.array([0.0, -0.344, 1.772]) * 0.02)
+    np.testing.assert_allclose(
+        jnd.weighted(2.0)(flat, blue), squared_error(flat, blue) / 4, rtol=1e-3
+    )
+
+
 def test_an_image_within_its_budget_is_hardly_pulled():
     distortion = jnd.image_wise(0.05)
 
@@ -113,7 +135,13 @@ def test_an_image_within_its_budget_is_hardly_pulled():
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: jnd.image_wise(0), lambda: jnd.beyond(anchor=0), lambda: jnd.beyond(-1.0)]
+    "make",
+    [
+        lambda: jnd.image_wise(0),
+        lambda: jnd.beyond(anchor=0),
+        lambda: jnd.beyond(-1.0),
+        lambda: jnd.weighted(0),
+    ],
 )
 def test_settings_that_would_collapse_are_refused(make):
     with pytest.raises(ValueError, match="must be positive"):

@@ -9,7 +9,7 @@ from jaxlic.losses.mixture import mixture
 from jaxlic.losses.rate_distortion import rate_distortion, squared_error
 from tests.losses.test_jnd import BATCH, X_HAT, _rec
 
-TERMS = {"plain": (1.0, squared_error), "weighted": (0.5, jnd.weighted)}
+TERMS = {"plain": (1.0, squared_error), "weighted": (0.5, jnd.weighted())}
 
 
 def _slope(distortion, x_hat=X_HAT):
@@ -35,7 +35,10 @@ def test_it_is_the_sum_and_so_is_its_gradient():
 
 
 def test_automatic_weights_are_pulls_image_by_image():
-    terms = {"plain": (1.0, squared_error), "tiny": (0.25, lambda *a: 1e-3 * jnd.weighted(*a))}
+    terms = {
+        "plain": (1.0, squared_error),
+        "tiny": (0.25, lambda *a: 1e-3 * jnd.weighted()(*a)),
+    }
     first = _slope(squared_error)
     rest = _slope(mixture(terms, automatic=True)) - first
     for i in range(2):
