@@ -26,7 +26,7 @@ import optax
 from jaxlic.checkpoint import Spec, build, card
 from jaxlic.codecs.hyperprior import lmbda
 from jaxlic.codecs.transform import transform_codec
-from jaxlic.experiment import Experiment
+from jaxlic.experiment import Experiment, training_only
 from jaxlic.losses import jnd
 from jaxlic.losses.mixture import mixture
 from jaxlic.losses.rate_distortion import rate_distortion, squared_error
@@ -44,6 +44,7 @@ def experiment(
     threshold: float = 1.0,
     anchor: float = 0.2,
     chroma: float = 2.0,
+    only: str = "",
     init_from: str = "base",
     steps: int = 2000,
     batch: int = 8,
@@ -56,7 +57,8 @@ def experiment(
     seed: int = 0,
 ) -> Experiment:
     """Adam; the rate falls linearly to 1 %. `threshold` is how many differences are allowed,
-    `chroma` how many times more in colour than in luma.
+    `chroma` how many times more in colour than in luma. `only` trains the parameters with one
+    of these, by comma, in their path.
     """
     described = card(init_from)
     spec = Spec(described["builder"], described["settings"])
@@ -86,7 +88,7 @@ def experiment(
     return Experiment(
         name="base-jnd",
         spec=spec,
-        codec=transform_codec(build(spec)),
+        codec=training_only(transform_codec(build(spec)), [p for p in only.split(",") if p]),
         loss=rate_distortion(
             lmbda, mixture(terms, automatic=True), balance=balance, mean_floor=mean_floor
         ),

@@ -20,13 +20,12 @@ The large one, for accelerators: configs/dkic_large.py.
 
 import jax
 import optax
-from jax.lax import stop_gradient
 from optax.contrib import MuonDimensionNumbers, muon
 
 from jaxlic.checkpoint import Spec, build
 from jaxlic.codecs.hyperprior import lmbda
 from jaxlic.codecs.transform import transform_codec
-from jaxlic.experiment import Experiment
+from jaxlic.experiment import Experiment, training_only
 from jaxlic.losses.rate_distortion import rate_distortion
 
 
@@ -94,7 +93,7 @@ def experiment(
     return Experiment(
         name="dkic",
         spec=spec,
-        codec=_training(transform_codec(build(spec)), only),
+        codec=training_only(transform_codec(build(spec)), [only] if only else []),
         loss=rate_distortion(lmbda, balance=balance, mean_floor=mean_floor),
         optimizer=optax.chain(
             optax.clip_by_global_norm(1.0), optax.partition(optimizers, _parts)
@@ -143,20 +142,3 @@ def _parts(params):
         return "groups" if "/group" in name else "base"
 
     return jax.tree_util.tree_map_with_path(part, params)
-
-
-def _training(codec, only):
-    """The codec, gradients reaching only the parameters whose path contains `only`."""
-
-    def forward(params, *args):
-        params = jax.tree_util.tree_map_with_path(
-            lambda path, a: (
-                a
-                if only in jax.tree_util.keystr(path, simple=True, separator="/")
-                else stop_gradient(a)
-            ),
-            params,
-        )
-        return codec.forward(params, *args)
-
-    return codec._replace(forward=forward)

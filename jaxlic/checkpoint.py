@@ -151,7 +151,11 @@ def _load_model(path: pathlib.Path) -> Model:
         data = (path / "weights.safetensors").read_bytes()
         arrays = load(data)
         tables = _take_tables(arrays)
-        params = flax.traverse_util.unflatten_dict(_dequantise(arrays), sep="/")
+        rest, parent = _inherited(description)
+        params = {**rest, **_dequantise(arrays)}
+        params = flax.traverse_util.unflatten_dict(params, sep="/")
+    except ModelError:
+        raise
     except Exception as error:  # safetensors has no public exception hierarchy.
         raise ModelError(f"{path.name}: the weights cannot be read ({error})") from error
     codec = assemble(spec)
@@ -162,7 +166,7 @@ def _load_model(path: pathlib.Path) -> Model:
             _compare(codec, params)
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path.name}: {error}") from error
-    digest = hashlib.sha256(description["id"].encode() + b"\0" + data).digest()[:4]
+    digest = hashlib.sha256(description["id"].encode() + b"\0" + parent + data).digest()[:4]
     return Model(
         description["id"],
         description["number"],
@@ -173,6 +177,20 @@ def _load_model(path: pathlib.Path) -> Model:
         jax.device_put(params),
         tables,
     )
+
+
+def _inherited(description: dict[str, Any]) -> tuple[dict[str, np.ndarray], bytes]:
+    """What a model has of its parent: flat arrays, and the parent's fingerprint."""
+    if "parent" not in description:
+        return {}, b""
+    if description["parent"] == description["id"]:
+        raise ModelError(f"{description['id']}: cannot be its own parent")
+    parent = load_model(description["parent"])
+    return _flat(parent.params), parent.fingerprint
+
+
+def _flat(params: Params) -> dict[str, np.ndarray]:
+    return flax.traverse_util.flatten_dict(jax.device_get(params), sep="/")
 
 
 def _compare(codec: Rescaler, params: Params) -> None:
@@ -205,16 +223,22 @@ def save_model(
         path: the folder, made if missing.
         params: float32 parameters.
         spec: how the model is built.
-        description: goes into `model.json`; must hold `id` and `number`.
+        description: goes into `model.json`; must hold `id` and `number`. With `parent`, the
+            name of another model of the same architecture, arrays that are as there (to a
+            ten-thousandth) are not written: it is needed to load this one.
         tables: what to code with; None for those of the model's distributions.
 
     Raises:
         ModelError: if decoding with these parameters would not be exact.
     """
     codec = assemble(spec)
-    params = jax.device_get(params)
-    stored = _quantise(flax.traverse_util.flatten_dict(params, sep="/"))
-    params = flax.traverse_util.unflatten_dict(_dequantise(dict(stored)), sep="/")
+    flat, rest = _flat(params), {}
+    if "parent" in description:
+        rest, _ = _inherited(description)
+        flat = {name: a for name, a in flat.items() if not _same(a, rest.get(name))}
+    stored = _quantise(flat)
+    params = {**rest, **_dequantise(dict(stored))}
+    params = flax.traverse_util.unflatten_dict(params, sep="/")
     if isinstance(codec, Codec):
         try:
             description = {**description, "largest_sum": int(codec.check(params)[0])}
@@ -254,6 +278,12 @@ def save_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray], source: str) 
     """Writes arrays to a safetensors file, with the SHA-256 of what they were made from."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(save(arrays, metadata={"source": source}))
+
+
+def _same(a, other):
+    if other is None or a.shape != other.shape:
+        return False
+    return bool(np.abs(a - other).max() <= 1e-4 * np.abs(other).max())
 
 
 def _quantise(params: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

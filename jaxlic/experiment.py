@@ -15,7 +15,7 @@ import jax
 import optax
 
 from jaxlic.checkpoint import Spec
-from jaxlic.core import MAX_QUALITY, MIN_QUALITY, Codec, Loss, Rescaler
+from jaxlic.core import MAX_QUALITY, MIN_QUALITY, Codec, Loss, Params, Reconstruction, Rescaler
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,6 +68,22 @@ class Experiment:
     )
     margin: int = 0
     init_from: str | None = None
+
+
+def training_only(codec: Codec, parts: Sequence[str]) -> Codec:
+    """The codec, gradients reaching only parameters that have one of `parts` in their path.
+
+    Paths are like "params/context/refine_0/conv/bias"; no parts are all of them.
+    """
+
+    def forward(params: Params, *args: Any) -> Reconstruction:
+        def chosen(path, a):
+            name = jax.tree_util.keystr(path, simple=True, separator="/")
+            return a if any(part in name for part in parts) else jax.lax.stop_gradient(a)
+
+        return codec.forward(jax.tree_util.tree_map_with_path(chosen, params), *args)
+
+    return codec._replace(forward=forward) if parts else codec
 
 
 class ConfigError(ValueError):

@@ -76,3 +76,30 @@ def test_shipped_weights_stay_small_and_have_cards():
     for name in checkpoint.shipped():
         assert (checkpoint.folder(name) / "card.md").is_file()
         assert json.loads((checkpoint.folder(name) / "model.json").read_text())["kodak"]
+
+
+def test_a_model_that_rests_on_another_holds_what_differs(stored, tmp_path):
+    start = checkpoint.load_model(stored).params
+    changed = jax.tree_util.tree_map_with_path(
+        lambda path, a: a + 0.1 if "'gain'" in jax.tree_util.keystr(path) else a, start
+    )
+    child = {"id": "c", "number": 0, "parent": str(stored)}
+    checkpoint.save_model(tmp_path / "c", changed, TINY, child)
+    alone, resting = (p / "weights.safetensors" for p in (stored, tmp_path / "c"))
+    assert resting.stat().st_size < 0.5 * alone.stat().st_size
+    parent, model = (checkpoint.load_model(p) for p in (stored, tmp_path / "c"))
+    for (path, a), b in zip(
+        jax.tree_util.tree_leaves_with_path(model.params),
+        jax.tree.leaves(parent.params),
+        strict=True,
+    ):
+        moved = 0.1 if "'gain'" in jax.tree_util.keystr(path) else 0.0
+        np.testing.assert_allclose(a, b + moved, atol=2e-3 if moved else 0)
+    assert model.fingerprint != parent.fingerprint
+    description = json.loads((tmp_path / "c" / "model.json").read_text())
+    for name, message in {"nobody": "no model called", "c": "its own parent"}.items():
+        description["parent"] = name
+        (tmp_path / "c" / "model.json").write_text(json.dumps(description))
+        checkpoint._load_model.cache_clear()
+        with pytest.raises(ModelError, match=message):
+            checkpoint.load_model(tmp_path / "c")

@@ -43,6 +43,11 @@ def main(argv: list[str] | None = None) -> int:
         "--number", type=int, default=0, help="only for shipped models: what files call it"
     )
     parser.add_argument(
+        "--parent",
+        metavar="MODEL",
+        help="write only what differs from this model; it is needed to load the new one",
+    )
+    parser.add_argument(
         "--calibrate",
         type=pathlib.Path,
         metavar="FOLDER",
@@ -55,7 +60,14 @@ def main(argv: list[str] | None = None) -> int:
     from jaxlic.experiment import ConfigError
 
     try:
-        export(args.workdir, args.out, id_=args.id, number=args.number, folder=args.calibrate)
+        export(
+            args.workdir,
+            args.out,
+            id_=args.id,
+            number=args.number,
+            folder=args.calibrate,
+            parent=args.parent,
+        )
     except (ConfigError, DataError, ModelError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -69,10 +81,12 @@ def export(
     id_: str | None,
     number: int,
     folder: pathlib.Path | None = None,
+    parent: str | None = None,
 ) -> None:
     """Writes the EMA parameters of the last checkpoint in `workdir` to the folder `out`.
 
-    With the training images' `folder` the tables are calibrated on them.
+    With the training images' `folder` the tables are calibrated on them. With a `parent` what
+    is as in that model is left out.
 
     Raises:
         FileNotFoundError: if the run or its checkpoint is missing.
@@ -116,6 +130,7 @@ def export(
             "minutes": round(_minutes(workdir / "metrics.jsonl"), 1),
             **provenance,
         },
+        **({} if parent is None else {"parent": parent}),
     }
     save_model(out, state.ema, e.spec, description)
     if folder is not None:
