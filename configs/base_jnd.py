@@ -3,11 +3,12 @@
 python -m train configs/base_jnd.py --workdir runs/jnd --data FOLDER
 python -m train.export runs/jnd mymodel && jaxlic compress photo.jpg --model ./mymodel
 
-Starts from the shipped weights and minimises the rate plus a distortion that stops at the
-just-noticeable difference of each pixel (`jaxlic/ops/jnd.py`). `--set loss=...`:
+Starts from the shipped weights and minimises the rate plus a distortion that knows the
+just-noticeable difference of each pixel (`jaxlic/ops/jnd.py`). `--set only=gain
+learning_rate=3e-3` trains the quantisation steps alone: that is `base-jnd`. `--set loss=...`:
 
-beyond     squared error beyond the threshold, and a little of the plain one (the default)
-weighted   squared error in units of the threshold
+weighted   squared error in units of the threshold (the default)
+beyond     squared error beyond the threshold, and a little of the plain one
 pixel      squared error to an image without the detail that cannot be seen
 image      error beyond that image's own, image by image
 feature    nine parts squared error, one part error in features of that image
@@ -33,12 +34,12 @@ from jaxlic.losses.rate_distortion import rate_distortion, squared_error
 from jaxlic.ops.jnd import MARGIN, jnd_map, smoothed
 from jaxlic.perceptual import perceptual
 
-LOSSES = ("beyond", "weighted", "pixel", "image", "feature", "released", "plain")
+LOSSES = ("weighted", "beyond", "pixel", "image", "feature", "released", "plain")
 
 
 def experiment(
     *,
-    loss: str = "beyond",
+    loss: str = "weighted",
     features: float = 0.0,
     features_crop: int = 96,
     threshold: float = 1.0,
@@ -46,10 +47,10 @@ def experiment(
     chroma: float = 2.0,
     only: str = "",
     init_from: str = "base",
-    steps: int = 2000,
+    steps: int = 600,
     batch: int = 8,
     crop: int = 192,
-    learning_rate: float = 1e-4,
+    learning_rate: float = 5e-4,
     warmup: int = 50,
     balance: float = 0.3,
     mean_floor: float = 0.015,
