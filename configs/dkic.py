@@ -1,10 +1,15 @@
-"""The dynamic-kernel codec `dkic`: `base` with dynamic groups and a context model.
+r"""The dynamic-kernel codec `dkic`: `base` with dynamic groups and a context model.
 
-python -m train configs/dkic.py --workdir runs/dkic --data FOLDER
+python -m train configs/dkic.py --workdir runs/context --data FOLDER \
+    --set only=params/context steps=1500 context_rate=2e-3 warmup=20
+python -m train.export runs/context context
+python -m train configs/dkic.py --workdir runs/dkic --data FOLDER --set init_from=context
 python -m train.export runs/dkic jaxlic/weights/dkic --number 2 --calibrate FOLDER
 
 What it has in common with `base` starts from the weights of `base`, the rest as the identity:
-the first step already has the rate and fidelity of `base`. From scratch: --set init_from=none.
+the first step already has the rate and fidelity of `base`. The context alone comes first, for
+it learns fast and cheaply. In one stage: leave out the first two lines and `--set`. From
+scratch: --set init_from=none.
 
 Ablations, the same steps on the same crops:
 
@@ -40,11 +45,11 @@ def experiment(
     hyper_kernel: bool = True,
     channel_groups: str = "3,13,48,64,192",
     steps_of_groups: str = "4,2,1,1,1",
-    steps: int = 4000,
+    steps: int = 1200,
     batch: int = 8,
     crop: int = 192,
-    learning_rate: float = 4e-4,
-    group_rate: float = 3e-4,
+    learning_rate: float = 1e-4,
+    group_rate: float = 4e-4,
     offset_rate: float = 1e-3,
     context_rate: float = 1e-3,
     linear_rate: float = 1e-5,
