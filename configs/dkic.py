@@ -67,7 +67,7 @@ def experiment(
     `learning_rate` is for what `base` has, `group_rate` for the groups, `offset_rate` for their
     offsets and modulation, `linear_rate` for the prediction of the lowest frequencies, whose
     inputs are in the thousands, all with Adam; `context_rate` for the rest of the context, with
-    Muon, which takes a fifth of the steps there. (For groups Muon is bad: it treats all inputs
+    Muon, which is quicker there. (For groups Muon is bad: it treats all inputs
     alike, and the lowest frequencies are a hundred times the others.) `only` trains the
     parameters with that in their path, such as "params/context", and is much faster.
     """
