@@ -66,18 +66,18 @@ def experiment(
     if loss not in LOSSES:
         raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
     network = perceptual("st-lpips-alex") if features or loss == "feature" else None
+    middle = None if features_crop >= crop else features_crop
     distortions = {
         "beyond": jnd.beyond(threshold, anchor=anchor, chroma=chroma),
         "weighted": jnd.weighted(chroma),
         "pixel": jnd.pixel_wise,
         "image": jnd.image_wise(),
-        "feature": network and jnd.feature_wise(network.features),
+        "feature": network and jnd.feature_wise(network.features, crop=middle),
         "released": jnd.image_wise_as_released,
         "plain": squared_error,
     }
     terms = {loss: (1.0, distortions[loss])}
     if features:
-        middle = None if features_crop >= crop else features_crop
         terms["features"] = (features, jnd.calibrated(network.distance, crop=middle))
     schedule = optax.join_schedules(
         [

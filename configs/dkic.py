@@ -44,11 +44,13 @@ def experiment(
     radius: int = 2,
     hyper_kernel: bool = True,
     channel_groups: str = "3,13,48,64,192",
-    steps_of_groups: str = "4,2,1,1,1",
+    steps_of_groups: str = "4,2,2,2,2",
+    error_price: float = 10.0,
     steps: int = 1200,
     batch: int = 8,
     crop: int = 192,
     learning_rate: float = 1e-4,
+    gain_rate: float = 2e-3,
     group_rate: float = 4e-4,
     offset_rate: float = 1e-3,
     context_rate: float = 1e-3,
@@ -82,10 +84,12 @@ def experiment(
             hyper_kernel=hyper_kernel,
             groups=numbers,
             steps=[int(n) for n in steps_of_groups.split(",") if n],
+            error_price=error_price,
         ),
     )
     rates = dict(
         base=learning_rate,
+        gains=gain_rate,
         groups=group_rate,
         offsets=offset_rate,
         context=context_rate,
@@ -144,6 +148,8 @@ def _parts(params):
             return "offsets"
         if name.startswith("params/context/"):
             return "linear" if "/linear/" in name else "context"
+        if name.startswith(("params/gain/", "params/inverse_gain/")):
+            return "gains"
         return "groups" if "/group" in name else "base"
 
     return jax.tree_util.tree_map_with_path(part, params)

@@ -55,6 +55,7 @@ def lapped(
     steps: tuple[int, ...] = STEPS,
     summary: int = 96,
     context_hidden: int = 128,
+    error_price: float = 0.0,
 ) -> Hyperprior:
     """The small codec, for CPUs: groups at 1/8 and 1/16 inside the lapped transforms.
 
@@ -67,6 +68,7 @@ def lapped(
         hyper_kernel: whether the hyper-analysis has a group too.
         groups, steps, summary, context_hidden: as of `SpatialChannelContext`; no steps, no
             context.
+        error_price: as of `Hyperprior`.
 
     Raises:
         ValueError: if the kernel is not known, or groups and steps do not fit.
@@ -88,6 +90,7 @@ def lapped(
         latents=latents,
         context=_context(latents, groups, steps, summary, context_hidden),
         halo=_halo(reach),
+        error_price=error_price,
     )
 
 
@@ -104,6 +107,7 @@ def convolutional(
     steps: tuple[int, ...] = STEPS,
     summary: int = 192,
     context_hidden: int = 224,
+    error_price: float = 0.0,
 ) -> Hyperprior:
     """The large codec, for accelerators: groups at 1/4, 1/8 and 1/16 of published transforms.
 
@@ -124,6 +128,7 @@ def convolutional(
         synthesis_features=(features, latents * 3 // 2),
         context=_context(latents, groups, steps, summary, context_hidden),
         halo=_halo(reach),
+        error_price=error_price,
     )
 
 

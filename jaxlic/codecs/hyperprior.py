@@ -67,6 +67,8 @@ class Hyperprior(nn.Module):
         context: what refines the hyper-synthesis's prediction by what was decoded before
             (`entropy/context.py`); None codes the latent in one step.
         halo: how far the transforms look, in pixels, rounded up to a multiple of `stride`.
+        error_price: of the latent's `EntropyModel`: above 0 the encoder weighs bits against
+            error. Weights want to be trained with the price they are used with.
     """
 
     analysis_transform: nn.Module
@@ -76,6 +78,7 @@ class Hyperprior(nn.Module):
     synthesis_features: tuple[int, int] = (128, 192)
     context: nn.Module | None = None
     halo: int = 128
+    error_price: float = 0.0
 
     def setup(self) -> None:
         start = float(-np.log(ideal_step(MIN_LMBDA)))
@@ -109,6 +112,7 @@ class Hyperprior(nn.Module):
         z = clip(z, -MAX_HYPER_LATENT, MAX_HYPER_LATENT)
         z_hat = coder("z", z, staged(self.prior), shrunk(size, 4))
         model, features = staged(self.hyper_synthesis, z_hat, quality, size)
+        model = model.replace(price=self.error_price)
         if self.context is None:
             return coder("y", y, model, size)
         return self.context.code(y, coder, model, features, quality, size)
@@ -138,15 +142,22 @@ def lapped(
     latents: int = 320,
     hidden: int = 192,
     blocks: tuple[int, int] = (2, 2),
+    error_price: float = 0.0,
 ) -> Hyperprior:
     """The cheap transforms: about 12 kMAC a pixel each way, made for CPUs."""
     sizes = dict(features=features, latents=latents, hidden=hidden, blocks=tuple(blocks))
     return Hyperprior(
-        LappedAnalysis(**sizes), LappedSynthesis(**sizes), HyperAnalysis(), latents=latents
+        LappedAnalysis(**sizes),
+        LappedSynthesis(**sizes),
+        HyperAnalysis(),
+        latents=latents,
+        error_price=error_price,
     )
 
 
-def convolutional(*, features: int = 128, latents: int = 192) -> Hyperprior:
+def convolutional(
+    *, features: int = 128, latents: int = 192, error_price: float = 0.0
+) -> Hyperprior:
     """The published transforms: N=128, M=192, or 192 and 320 for high rates; for GPUs."""
     return Hyperprior(
         ConvAnalysis(features, latents),
@@ -154,4 +165,5 @@ def convolutional(*, features: int = 128, latents: int = 192) -> Hyperprior:
         HyperAnalysis(features, features),
         latents=latents,
         synthesis_features=(features, latents * 3 // 2),
+        error_price=error_price,
     )

@@ -141,7 +141,7 @@ def transform_codec(
             y = y[0, skip[0] : skip[0] + size[0], skip[1] : skip[1] + size[1]]
             y = _fill(y, tuple(_window(n * ratio, halo) // ratio for n in size))
             encoder = range_coder.encoder(tables)
-            code(params, y[None], Writer(encoder), q, size)
+            code(params, y[None], Writer(encoder, tables), q, size)
             segments.append(encoder.finish())
         return segments
 

@@ -19,8 +19,9 @@ from jax.lax import stop_gradient
 from jaxlic import prng
 from jaxlic.entropy.models import EntropyModel
 from jaxlic.entropy.range_coder import MAX_SYMBOL, Decoder, Encoder
+from jaxlic.entropy.tables import TableSets
 from jaxlic.ops.geometry import keep
-from jaxlic.ops.quantisation import Quantiser
+from jaxlic.ops.quantisation import Quantised, Quantiser, is_cheaper
 
 
 class Coder(Protocol):
@@ -32,7 +33,11 @@ class Coder(Protocol):
 
 
 class Estimator:
-    """Quantises with `quantise` and adds `model.bits`; differentiable."""
+    """Quantises with `quantise` and adds `model.bits`; differentiable.
+
+    If the model has a price, bits are counted and latents returned as a file would have them,
+    whatever `quantise` does; the gradient of the rate is still taken where it says.
+    """
 
     def __init__(self, quantise: Quantiser, key: jax.Array):
         self._quantise, self._key = quantise, key
@@ -43,6 +48,9 @@ class Estimator:
     ) -> jax.Array:
         """`[B, H, W, C]` to the same; `bits[name]` becomes `[B]`, counted inside `size`."""
         q = self._quantise(y, model.offset, prng.stream(self._key, name))
+        if model.price:
+            cheapest = y + stop_gradient(_cheapest(y, model) - y)
+            q = Quantised(cheapest, q.relaxed, cheapest)
         if q.coded is q.relaxed:
             bits = model.bits(q.coded)
         else:
@@ -54,11 +62,22 @@ class Estimator:
         return q.y_hat
 
 
-class Writer:
-    """Rounds and entropy-codes one image (`B` = 1) into `encoder`."""
+def _cheapest(y, model):
+    r = y - model.offset
+    nearest = jnp.floor(r + 0.5)
+    lower = nearest - jnp.sign(nearest)
+    saved = model.bits(nearest + model.offset) - model.bits(lower + model.offset)
+    return model.offset + jnp.where(is_cheaper(r, nearest, saved, model.price), lower, nearest)
 
-    def __init__(self, encoder: Encoder):
-        self._encoder = encoder
+
+class Writer:
+    """Rounds and entropy-codes one image (`B` = 1) into `encoder`.
+
+    If the model has a price, the `tables` (the encoder's) say what integers cost.
+    """
+
+    def __init__(self, encoder: Encoder, tables: TableSets):
+        self._encoder, self._tables = encoder, tables
 
     def __call__(
         self, name: str, y: jax.Array, model: EntropyModel, size: jax.Array | None = None
@@ -68,9 +87,15 @@ class Writer:
             _valid(model.offset, y.shape, size),
             _valid(model.indexes, y.shape, size),
         )
-        symbols = np.floor(_valid(y, y.shape, size) - offset + np.float32(0.5))
+        indexes, r = indexes.astype(np.int32), _valid(y, y.shape, size) - offset
+        symbols = np.floor(r + np.float32(0.5))
         symbols = np.clip(symbols, -MAX_SYMBOL, MAX_SYMBOL).astype(np.int32)
-        self._encoder.put(model.table, symbols, indexes.astype(np.int32))
+        if model.price:
+            tables, lower = self._tables[model.table], symbols - np.sign(symbols)
+            saved = tables.bits(symbols, indexes) - tables.bits(lower, indexes)
+            cheaper = is_cheaper(r, symbols, saved, np.float32(model.price))
+            symbols = np.where(cheaper, lower, symbols)
+        self._encoder.put(model.table, symbols, indexes)
         return _placed(symbols + offset, y.shape)
 
 

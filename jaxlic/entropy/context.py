@@ -229,7 +229,7 @@ class Refinement(nn.Module):
             shift = shift + self.linear(keep(jnp.concatenate(first, axis=-1) * unit, half))
         mean = clip(slot.take(model.offset) * unit + shift, -_MAX_MEAN, _MAX_MEAN) / unit
         index = clip(slot.take(model.indexes) + self.index(h), 0, LEVELS - 1)
-        return slot.take(y), IndexedGaussian(mean, index)
+        return slot.take(y), model.replace(offset=mean, indexes=index)
 
     def bound(self) -> float:
         """The largest partial sum any layer can reach; raises ValueError as `ExactConv`."""

@@ -25,6 +25,7 @@ class Factorized:
     biases: tuple[jax.Array, ...]
     factors: tuple[jax.Array, ...]
     table: str = flax.struct.field(pytree_node=False, default="factorized")
+    price: float = flax.struct.field(pytree_node=False, default=0.0)
 
     @property
     def offset(self) -> jax.Array:

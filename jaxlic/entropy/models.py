@@ -29,11 +29,15 @@ class EntropyModel(Protocol):
         table: name of the set of tables this latent is coded with.
         offset: the grid's position, in quantisation steps, broadcastable to the latent.
         indexes: integer-valued, the row of the table set for each element, likewise.
+        price: how many bits a squared quantisation step of error is worth to the encoder,
+            which then takes the cheapest integer (`ops.quantisation.is_cheaper`); 0 for the
+            nearest. Decoders do not ask.
     """
 
     table: str
     offset: jax.Array
     indexes: jax.Array
+    price: float
 
     def bits(self, y: jax.Array) -> jax.Array:
         """`-log2` of the probability of the unit bin around `y`, elementwise."""
@@ -64,11 +68,13 @@ class IndexedGaussian:
         offset: mean, in quantisation steps, `[B, H, W, C]`.
         indexes: integer-valued float in [0, 63], `[B, H, W, C]`; in training its gradient
             is that of the continuous log-scale.
+        table, price: as of `EntropyModel`.
     """
 
     offset: jax.Array
     indexes: jax.Array
     table: str = flax.struct.field(pytree_node=False, default="gaussian")
+    price: float = flax.struct.field(pytree_node=False, default=0.0)
 
     def bits(self, y: jax.Array) -> jax.Array:
         """Bits of the unit bin around `y`, elementwise; differentiable."""

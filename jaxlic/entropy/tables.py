@@ -8,6 +8,7 @@ point, when weights are exported, and are stored with them: a reader never recom
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 
@@ -53,6 +54,16 @@ class Tables:
         """The frequencies of row i, the escape last."""
         end = int(np.sum(self.sizes[: i + 1]))
         return self.frequencies[end - int(self.sizes[i]) : end]
+
+    def bits(self, symbols: np.ndarray, indexes: np.ndarray) -> np.ndarray:
+        """Bits of symbol k in row `indexes[k]`, float32; beyond the row those of the escape."""
+        relative, last = symbols - self.offsets[indexes], self.sizes[indexes] - 1
+        entries = np.where((relative >= 0) & (relative < last), relative, last)
+        return self._costs[np.cumsum(self.sizes)[indexes] - 1 - last + entries]
+
+    @functools.cached_property
+    def _costs(self) -> np.ndarray:
+        return np.float32(PRECISION) - np.log2(self.frequencies.astype(np.float32))
 
 
 TableSets = Mapping[str, Tables]

@@ -64,7 +64,11 @@ def image_wise(softness: float = 0.1) -> Distortion:
 
 
 def feature_wise(
-    features: Features, *, weight: float = 0.1, scale: float = 255.0**2
+    features: Features,
+    *,
+    weight: float = 0.1,
+    scale: float = 255.0**2,
+    crop: int | None = None,
 ) -> Distortion:
     """`(1 - weight) D(x_hat, x) + weight scale |features(x_hat) - features(target)|^2`.
 
@@ -75,12 +79,14 @@ def feature_wise(
         features: image `[B, H, W, 3]` to a list of `[B, ...]`; means of squares are averaged.
         weight: in [0, 1].
         scale: of the features' squared error.
+        crop: as of `calibrated`.
     """
     if not 0 <= weight <= 1:
         raise ValueError(f"weight must be in [0, 1], got {weight}")
 
     def distortion(batch: Batch, rec: Reconstruction) -> jax.Array:
-        pairs = zip(features(rec.x_hat), features(batch["target"]), strict=True)
+        images = _middle(crop, rec.x_hat, batch["target"])
+        pairs = zip(*map(features, images), strict=True)
         distances = [_mean(jnp.square(a - jax.lax.stop_gradient(b))) for a, b in pairs]
         second = scale * sum(distances) / len(distances)
         return (1 - weight) * squared_error(batch, rec) + weight * second
@@ -106,10 +112,7 @@ def calibrated(
     """
 
     def distortion(batch: Batch, rec: Reconstruction) -> jax.Array:
-        pair = rec.x_hat, jax.lax.stop_gradient(batch[toward])
-        if crop is not None:
-            top, left = ((n - crop) // 2 for n in rec.x_hat.shape[1:3])
-            pair = tuple(a[:, top : top + crop, left : left + crop] for a in pair)
+        pair = _middle(crop, rec.x_hat, jax.lax.stop_gradient(batch[toward]))
         return scale * distance(*pair)
 
     return distortion
@@ -164,6 +167,14 @@ def _opponents(batch: Batch, rec: Reconstruction) -> jax.Array:
     squares of red, green and blue.
     """
     return (rgb_to_ycbcr(rec.x_hat) - rgb_to_ycbcr(batch["image"])) * _ENERGY
+
+
+def _middle(crop: int | None, *images: jax.Array) -> list[jax.Array]:
+    """The middle `crop` rows and columns of each, or all of it."""
+    if crop is None:
+        return list(images)
+    top, left = ((n - crop) // 2 for n in images[0].shape[1:3])
+    return [a[:, top : top + crop, left : left + crop] for a in images]
 
 
 def _budget(batch: Batch) -> jax.Array:

@@ -59,3 +59,16 @@ def test_calibrated_rows_approach_what_was_counted():
     fitted = calibrated(tables, {20: counts})
     assert fitted.row(20)[-1] / TOTAL == pytest.approx(0.5, abs=0.01)
     np.testing.assert_array_equal(fitted.row(19), tables.row(19))
+
+
+def test_bits_are_those_of_the_frequencies():
+    tables = gaussian_tables()
+    symbols = np.array([0, 1, -3, 10_000], np.int32)
+    indexes = np.array([0, 20, 40, 20], np.int32)
+    entries = [0, 1, -3, None]
+    for k, (symbol, row) in enumerate(zip(entries, indexes, strict=True)):
+        row, offset = tables.row(row), int(tables.offsets[row])
+        entry = -1 if symbol is None else symbol - offset
+        assert tables.bits(symbols, indexes)[k] == pytest.approx(
+            -math.log2(row[entry] / TOTAL), abs=1e-4
+        )

@@ -47,3 +47,21 @@ def test_8_bits_and_the_gradient_of_the_identity_even_where_it_clips():
     np.testing.assert_allclose(levels, [0, 0, 26, 128, 255, 255], atol=1e-4)
     gradient = jax.grad(lambda x: jnp.sum(quantisation.to_8_bits(x) * jnp.arange(6)))(x)
     np.testing.assert_array_equal(gradient, jnp.arange(6))
+
+
+@given(st.floats(-20, 20), st.floats(-4, 8), st.floats(0.1, 50))
+def test_cheaper_is_what_the_lagrangian_says(r, saved, price):
+    k = np.floor(r + 0.5)
+    lower = k - np.sign(k)
+    gain = saved + price * ((r - k) ** 2 - (r - lower) ** 2)
+    if k and abs(gain) > 1e-6:
+        assert bool(quantisation.is_cheaper(r, k, saved, price)) == (gain > 0)
+
+
+def test_a_low_price_sends_everything_that_saves_bits_towards_zero():
+    r = jnp.array([0.6, -0.6, 1.4, 0.2])
+    k = jnp.floor(r + 0.5)
+    saved = jnp.array([3.0, 3.0, 1.0, 0.0])
+    cheap = jax.jit(quantisation.is_cheaper)(r, k, saved, 1e-3)
+    assert cheap.tolist() == [True, True, True, False]
+    assert not quantisation.is_cheaper(r, k, saved, 1e3)[:2].any()
