@@ -46,6 +46,8 @@ def experiment(
     channel_groups: str = "3,13,48,64,192",
     steps_of_groups: str = "4,2,2,2,2",
     error_price: float = 10.0,
+    restoration: int = 64,
+    restoration_kernel: str = "plain",
     steps: int = 1200,
     batch: int = 8,
     crop: int = 192,
@@ -55,6 +57,7 @@ def experiment(
     offset_rate: float = 1e-3,
     context_rate: float = 1e-3,
     linear_rate: float = 1e-5,
+    restoration_rate: float = 2e-3,
     warmup: int = 50,
     decay: float = 0.8,
     balance: float = 0.3,
@@ -85,6 +88,8 @@ def experiment(
             groups=numbers,
             steps=[int(n) for n in steps_of_groups.split(",") if n],
             error_price=error_price,
+            restoration=restoration,
+            restoration_kernel=restoration_kernel,
         ),
     )
     rates = dict(
@@ -94,6 +99,7 @@ def experiment(
         offsets=offset_rate,
         context=context_rate,
         linear=linear_rate,
+        restoration=restoration_rate,
     )
     optimizers = {}
     for part, rate in rates.items():
@@ -148,6 +154,8 @@ def _parts(params):
             return "offsets"
         if name.startswith("params/context/"):
             return "linear" if "/linear/" in name else "context"
+        if "/restoration/" in name:
+            return "restoration"
         if name.startswith(("params/gain/", "params/inverse_gain/")):
             return "gains"
         return "groups" if "/group" in name else "base"

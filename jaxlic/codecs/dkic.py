@@ -25,6 +25,7 @@ from jaxlic.nn import dynamic_conv
 from jaxlic.nn.dynamic_conv import DynamicConv
 from jaxlic.nn.groups import ResidualGroup
 from jaxlic.nn.hyper import HyperAnalysis
+from jaxlic.nn.restoration import Restoration
 from jaxlic.nn.transforms import ConvAnalysis, ConvSynthesis, LappedAnalysis, LappedSynthesis
 
 # What an ablation may put in place of a dynamic kernel.
@@ -37,6 +38,7 @@ KERNELS: dict[str, Callable[..., nn.Module]] = {
     "depthwise": dynamic_conv.SeparableConv,
     "plain": dynamic_conv.PlainConv,
 }
+_RESTORATION_RADIUS = 2
 GROUPS, STEPS = (3, 13, 48, 64, 192), (4, 2, 1, 1, 1)
 
 
@@ -56,6 +58,8 @@ def lapped(
     summary: int = 96,
     context_hidden: int = 128,
     error_price: float = 0.0,
+    restoration: int = 0,
+    restoration_kernel: str = "plain",
 ) -> Hyperprior:
     """The small codec, for CPUs: groups at 1/8 and 1/16 inside the lapped transforms.
 
@@ -69,6 +73,8 @@ def lapped(
         groups, steps, summary, context_hidden: as of `SpatialChannelContext`; no steps, no
             context.
         error_price: as of `Hyperprior`.
+        restoration, restoration_kernel: hidden channels and kernel of the `Restoration` that
+            ends the synthesis; 0 for none.
 
     Raises:
         ValueError: if the kernel is not known, or groups and steps do not fit.
@@ -83,9 +89,14 @@ def lapped(
     reach = (
         52 + 8 * kernel_blocks[0] * (radius[0] + 2) + 16 * kernel_blocks[1] * (radius[1] + 2)
     )
+    restore = None
+    if restoration:
+        kind = _kernel(restoration_kernel, _RESTORATION_RADIUS)
+        restore = Restoration(hidden=restoration, kernel=kind)
+        reach += 20 + 8 * (_RESTORATION_RADIUS + 2)
     return Hyperprior(
         LappedAnalysis(**sizes, groups=tuple(made())),
-        LappedSynthesis(**sizes, groups=tuple(made()[::-1])),
+        LappedSynthesis(**sizes, groups=tuple(made()[::-1]), restoration=restore),
         HyperAnalysis(group=hyper),
         latents=latents,
         context=_context(latents, groups, steps, summary, context_hidden),

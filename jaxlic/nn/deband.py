@@ -20,9 +20,8 @@ _CELL = 8
 def deband(x: jax.Array, threshold: jax.Array, size: jax.Array | None = None) -> jax.Array:
     """Blends `x` with its smooth part: `x - d / (1 + (E / threshold**2)**2)`.
 
-    d is the difference to the smooth part and E its local mean square over the colours, both
-    made of means over cells of 8x8 pixels, a binomial filter and linear interpolation. A
-    linear gradient is its own smooth part, and stays as it is.
+    d is the difference to the smooth part and E its local mean square over the colours,
+    smoothed likewise. A linear gradient stays as it is.
 
     Args:
         x: `[B, H, W, C]`, H and W multiples of 8.
@@ -33,11 +32,18 @@ def deband(x: jax.Array, threshold: jax.Array, size: jax.Array | None = None) ->
     Returns:
         `[B, H, W, C]`.
     """
-    cells = shrunk(size, _CELL)
-    detail = x - _upsample(_binomial(_means(x), cells), cells)
-    energy = jnp.mean(jnp.square(detail), axis=-1, keepdims=True)
-    energy = _upsample(_binomial(_means(energy), cells), cells)
+    detail = x - smooth(x, size)
+    energy = smooth(jnp.mean(jnp.square(detail), axis=-1, keepdims=True), size)
     return x - detail / (1 + jnp.square(energy / jnp.square(threshold)))
+
+
+def smooth(x: jax.Array, size: jax.Array | None = None) -> jax.Array:
+    """The smooth part: means of 8x8 pixels, a binomial filter, linear interpolation.
+
+    A linear gradient is its own smooth part. Arguments and result as of `deband`.
+    """
+    cells = shrunk(size, _CELL)
+    return _upsample(_binomial(_means(x), cells), cells)
 
 
 def _means(x):

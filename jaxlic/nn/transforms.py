@@ -114,11 +114,12 @@ class LappedAnalysis(nn.Module):
 
 
 class LappedSynthesis(nn.Module):
-    """The mirror image of `LappedAnalysis`, then `deband`.
+    """The mirror image of `LappedAnalysis`, then `restoration` and `deband`.
 
     Attributes:
         features, latents, hidden, blocks: as in `LappedAnalysis`.
         groups: `(array, quality, size) -> array`, before the blocks at 1/16 and at 1/8.
+        restoration: `(image, quality, size) -> image`, such as `nn.restoration.Restoration`.
         deband: thresholds at quality 1 and 100, in levels of 255, log-linear between.
     """
 
@@ -127,6 +128,7 @@ class LappedSynthesis(nn.Module):
     hidden: int = 192
     blocks: tuple[int, int] = (2, 2)
     groups: tuple[nn.Module, ...] = ()
+    restoration: nn.Module | None = None
     deband: tuple[float, float] = (2.9, 0.29)
     stride: int = 16
 
@@ -151,10 +153,13 @@ class LappedSynthesis(nn.Module):
         adjoint = kernel[::-1, ::-1].swapaxes(2, 3)
         x = extend(x, 1, shrunk(size, 8), "edge")
         x = depth_to_space(conv2d(x, adjoint, padding=((0, 0), (0, 0))), 8)
+        x = x[:, 4:-4, 4:-4] + 0.5
+        if self.restoration is not None:
+            x = self.restoration(x, quality, size)
         t = (quality - MIN_QUALITY) / (MAX_QUALITY - MIN_QUALITY)
         first, last = self.deband
         threshold = first / 255 * (last / first) ** t
-        return deband(x[:, 4:-4, 4:-4] + 0.5, threshold[:, None, None, None], size)
+        return deband(x, threshold[:, None, None, None], size)
 
 
 class ResidualBlock(nn.Module):
