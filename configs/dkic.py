@@ -1,15 +1,18 @@
-r"""The dynamic-kernel codec `dkic`: `base` with dynamic groups and a context model.
+r"""The dynamic-kernel codec `dkic`: `base` with dynamic groups, a context, a restoration.
 
 python -m train configs/dkic.py --workdir runs/context --data FOLDER \
     --set only=params/context steps=1500 context_rate=2e-3 warmup=20
 python -m train.export runs/context context
-python -m train configs/dkic.py --workdir runs/dkic --data FOLDER --set init_from=context
+python -m train configs/dkic.py --workdir runs/restored --data FOLDER \
+    --set init_from=context only=restoration steps=1200 warmup=20
+python -m train.export runs/restored restored
+python -m train configs/dkic.py --workdir runs/dkic --data FOLDER --set init_from=restored
 python -m train.export runs/dkic jaxlic/weights/dkic --number 2 --calibrate FOLDER
 
 What it has in common with `base` starts from the weights of `base`, the rest as the identity:
-the first step already has the rate and fidelity of `base`. The context alone comes first, for
-it learns fast and cheaply. In one stage: leave out the first two lines and `--set`. From
-scratch: --set init_from=none.
+the first step already has the fidelity of `base`. The context alone comes first, then the
+restoration, for they learn fast and cheaply. In one stage: leave out all but the last two lines
+and `--set`. From scratch: --set init_from=none.
 
 Ablations, the same steps on the same crops:
 
@@ -19,6 +22,8 @@ Ablations, the same steps on the same crops:
 --set kernel=offsets-only                                    all taps alike
 --set steps_of_groups=2,2,2,2,2                              symmetric; 1,1,1,1,1: none
 --set hyper_kernel=false                                     a plain hyper-analysis
+--set restoration=0                                          none; restoration_kernel=dynamic
+--set error_price=0                                          always the nearest integer
 
 The large one, for accelerators: configs/dkic_large.py.
 """
@@ -48,7 +53,7 @@ def experiment(
     error_price: float = 10.0,
     restoration: int = 64,
     restoration_kernel: str = "plain",
-    steps: int = 1200,
+    steps: int = 1600,
     batch: int = 8,
     crop: int = 192,
     learning_rate: float = 1e-4,
@@ -69,9 +74,10 @@ def experiment(
 ) -> Experiment:
     """Rates are constant, then fall linearly to 1 % over the last `decay` of the steps.
 
-    `learning_rate` is for what `base` has, `group_rate` for the groups, `offset_rate` for their
-    offsets and modulation, `linear_rate` for the prediction of the lowest frequencies, whose
-    inputs are in the thousands, all with Adam; `context_rate` for the rest of the context, with
+    `learning_rate` is for what `base` has, `gain_rate` for the quantisation steps, `group_rate`
+    for the groups, `offset_rate` for their offsets and modulation, `restoration_rate` for the
+    restoration, `linear_rate` for the prediction of the lowest frequencies, whose inputs are in
+    the thousands, all with Adam; `context_rate` for the rest of the context, with
     Muon, which is quicker there. (For groups Muon is bad: it treats all inputs
     alike, and the lowest frequencies are a hundred times the others.) `only` trains the
     parameters with that in their path, such as "params/context", and is much faster.

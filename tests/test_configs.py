@@ -18,7 +18,8 @@ SETTINGS = {
     "base_jnd": [{"loss": "feature"}, {"loss": "weighted", "features": "0.5"}],
     "dkic": [
         {"kernel": "plain", "kernel_hidden": "64", "kernel_hidden_16": "96"},
-        {"steps_of_groups": "1,1,1,1,1", "hyper_kernel": "false"},
+        {"steps_of_groups": "1,1,1,1,1", "hyper_kernel": "false", "restoration": "0"},
+        {"restoration_kernel": "dynamic", "error_price": "0"},
     ],
 }
 CASES = [

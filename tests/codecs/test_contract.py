@@ -23,6 +23,7 @@ SMALL = {
         steps=[4, 1],
         summary=8,
         context_hidden=8,
+        restoration=8,
     ),
     "dkic.convolutional": dict(
         features=8,
@@ -214,3 +215,19 @@ def test_tiles_cover_the_image_once():
         covered[tile.start[0] : tile.stop[0], tile.start[1] : tile.stop[1]] += 1
         assert all(a <= b for a, b in zip(tile.window_start, tile.start, strict=True))
     assert covered.min() == covered.max() == 1
+
+
+@pytest.mark.parametrize("builder", sorted(SMALL))
+def test_a_price_of_errors_buys_bytes(builder, photo):
+    sizes, errors = [], []
+    for price in (0.0, 3.0):
+        module = build(Spec(builder, {**SMALL[builder], "error_price": price}))
+        codec = transform_codec(module)
+        params = jax.jit(codec.init)(jnp.zeros((1, 64, 64, 3)), jax.random.key(0))
+        tables, image = codec.tables(params), photo[:128, :192]
+        segments = codec.compress(params, tables, image, 70.0)
+        y_hat = codec.latents(params, tables, segments, (128, 192), 70.0)
+        y = module.apply(params, image[None] / 255.0, jnp.full(1, 70.0), method="analysis")
+        sizes.append(sum(map(len, segments)))
+        errors.append(float(jnp.mean(jnp.square(y[0] - y_hat))))
+    assert sizes[1] < sizes[0] and errors[1] > errors[0]
