@@ -26,11 +26,13 @@ def experiment(
     decay: float = 0.6,
     balance: float = 0.3,
     mean_floor: float = 0.015,
+    error_price: float = 0.0,
     init_from: str | None = None,
     seed: int = 0,
 ) -> Experiment:
     """Adam; the rate is constant, then falls linearly to 1 % over the last `decay`."""
-    spec = Spec("hyperprior.lapped", dict(features=features, latents=latents, hidden=hidden))
+    sizes = dict(features=features, latents=latents, hidden=hidden)
+    spec = Spec("hyperprior.lapped", dict(**sizes, error_price=error_price))
     falling = int(decay * steps)
     schedule = optax.join_schedules(
         [
