@@ -72,7 +72,7 @@ def test_unknown_names_are_refused(stored):
 
 def test_shipped_weights_stay_small_and_have_cards():
     sizes = [p.stat().st_size for p in checkpoint.SHIPPED.rglob("*") if p.is_file()]
-    assert sum(sizes) < 28e6
+    assert sum(sizes) < 31e6
     for name in checkpoint.shipped():
         assert (checkpoint.folder(name) / "card.md").is_file()
         assert json.loads((checkpoint.folder(name) / "model.json").read_text())["kodak"]
