@@ -6,11 +6,10 @@ python -m train.export runs/base jaxlic/weights/base --number 1
 
 import optax
 
-from jaxlic.checkpoint import Spec, build
 from jaxlic.codecs.hyperprior import lmbda
-from jaxlic.codecs.transform import transform_codec
-from jaxlic.experiment import Experiment
 from jaxlic.losses.rate_distortion import rate_distortion
+from jaxlic.models import Spec
+from train.experiment import Experiment
 
 
 def experiment(
@@ -45,7 +44,6 @@ def experiment(
     return Experiment(
         name="base",
         spec=spec,
-        codec=transform_codec(build(spec)),
         loss=rate_distortion(lmbda, balance=balance, mean_floor=mean_floor),
         optimizer=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule)),
         crop=crop,

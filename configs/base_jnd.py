@@ -24,15 +24,14 @@ same steps on the same crops; without that, a gain may be that of training on.
 
 import optax
 
-from jaxlic.checkpoint import Spec, build, card
 from jaxlic.codecs.hyperprior import lmbda
-from jaxlic.codecs.transform import transform_codec
-from jaxlic.experiment import Experiment, training_only
 from jaxlic.losses import jnd
 from jaxlic.losses.mixture import mixture
 from jaxlic.losses.rate_distortion import rate_distortion, squared_error
+from jaxlic.metrics.perceptual import perceptual
+from jaxlic.models import Spec, card
 from jaxlic.ops.jnd import MARGIN, jnd_map, smoothed
-from jaxlic.perceptual import perceptual
+from train.experiment import Experiment
 
 LOSSES = ("weighted", "beyond", "pixel", "image", "feature", "released", "plain")
 
@@ -89,7 +88,7 @@ def experiment(
     return Experiment(
         name="base-jnd",
         spec=spec,
-        codec=training_only(transform_codec(build(spec)), [p for p in only.split(",") if p]),
+        only=tuple(p for p in only.split(",") if p),
         loss=rate_distortion(
             lmbda, mixture(terms, automatic=True), balance=balance, mean_floor=mean_floor
         ),

@@ -32,11 +32,10 @@ import jax
 import optax
 from optax.contrib import MuonDimensionNumbers, muon
 
-from jaxlic.checkpoint import Spec, build
 from jaxlic.codecs.hyperprior import lmbda
-from jaxlic.codecs.transform import transform_codec
-from jaxlic.experiment import Experiment, training_only
 from jaxlic.losses.rate_distortion import rate_distortion
+from jaxlic.models import Spec
+from train.experiment import Experiment
 
 
 def experiment(
@@ -114,7 +113,7 @@ def experiment(
     return Experiment(
         name="dkic",
         spec=spec,
-        codec=training_only(transform_codec(build(spec)), [only] if only else []),
+        only=(only,) if only else (),
         loss=rate_distortion(lmbda, balance=balance, mean_floor=mean_floor),
         optimizer=optax.chain(
             optax.clip_by_global_norm(1.0), optax.partition(optimizers, _parts)

@@ -10,11 +10,10 @@ configs/dkic.py, by `kernel`, `hyper_kernel` and `steps_of_groups`.
 
 import optax
 
-from jaxlic.checkpoint import Spec, build
 from jaxlic.codecs.hyperprior import lmbda
-from jaxlic.codecs.transform import transform_codec
-from jaxlic.experiment import Experiment
 from jaxlic.losses.rate_distortion import rate_distortion
+from jaxlic.models import Spec
+from train.experiment import Experiment
 
 
 def experiment(
@@ -47,7 +46,6 @@ def experiment(
     return Experiment(
         name="dkic-large",
         spec=spec,
-        codec=transform_codec(build(spec)),
         loss=rate_distortion(lmbda),
         optimizer=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule)),
         crop=crop,

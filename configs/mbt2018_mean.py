@@ -11,11 +11,10 @@ Not trained by us: no figures are claimed for it.
 
 import optax
 
-from jaxlic.checkpoint import Spec, build
 from jaxlic.codecs.hyperprior import lmbda
-from jaxlic.codecs.transform import transform_codec
-from jaxlic.experiment import Experiment
 from jaxlic.losses.rate_distortion import rate_distortion
+from jaxlic.models import Spec
+from train.experiment import Experiment
 
 
 def experiment(
@@ -34,7 +33,6 @@ def experiment(
     return Experiment(
         name="mbt2018-mean",
         spec=spec,
-        codec=transform_codec(build(spec)),
         loss=rate_distortion(lmbda),
         optimizer=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule)),
         crop=crop,

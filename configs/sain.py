@@ -16,11 +16,10 @@ import jax
 import optax
 from optax.contrib import MuonDimensionNumbers, muon
 
-from jaxlic.checkpoint import Spec, build
-from jaxlic.codecs.channel import channel
-from jaxlic.codecs.rescaler import rescaler
-from jaxlic.experiment import Experiment
 from jaxlic.losses import rescaling
+from jaxlic.models import Spec
+from jaxlic.rescaling.channel import channel
+from train.experiment import Experiment
 
 LAYOUTS = {
     ("sain", 2): ("haar", "V1", "E1", "V2"),
@@ -83,7 +82,7 @@ def experiment(
     return Experiment(
         name=f"{variant}-x{scale}",
         spec=spec,
-        codec=rescaler(build(spec), through=through),
+        assembly=dict(through=through),
         loss=loss,
         optimizer=_muon(schedule) if optimizer == "muon" else _adam(schedule, clip),
         crop=crop,

@@ -11,12 +11,11 @@ drawn from the learned mixture, not from a fixed unit Gaussian.
 
 import optax
 
-from jaxlic.checkpoint import Spec, build
-from jaxlic.codecs import sain
-from jaxlic.codecs.channel import channel
-from jaxlic.codecs.rescaler import rescaler
-from jaxlic.experiment import Experiment
 from jaxlic.losses import rescaling
+from jaxlic.models import Spec
+from jaxlic.rescaling import sain
+from jaxlic.rescaling.channel import channel
+from train.experiment import Experiment
 
 LAYOUTS = {
     ("sain", 2): sain.PAPER_X2,
@@ -42,7 +41,7 @@ def experiment(
     return Experiment(
         name=f"{variant}-x{scale}-paper",
         spec=spec,
-        codec=rescaler(build(spec), through=through),
+        assembly=dict(through=through),
         loss=getattr(rescaling, variant)(scale),
         optimizer=optax.chain(
             optax.clip_by_global_norm(10.0),

@@ -5,11 +5,10 @@ python -m train configs/smoke.py --workdir runs/smoke --data FOLDER
 
 import optax
 
-from jaxlic.checkpoint import Spec, build
 from jaxlic.codecs.hyperprior import lmbda
-from jaxlic.codecs.transform import transform_codec
-from jaxlic.experiment import Experiment
 from jaxlic.losses.rate_distortion import rate_distortion
+from jaxlic.models import Spec
+from train.experiment import Experiment
 
 
 def experiment(
@@ -28,7 +27,6 @@ def experiment(
     return Experiment(
         name="smoke",
         spec=spec,
-        codec=transform_codec(build(spec)),
         loss=rate_distortion(lmbda),
         optimizer=optax.adam(learning_rate),
         crop=crop,

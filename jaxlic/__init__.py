@@ -16,27 +16,36 @@ from typing import Any
 _HOMES = {
     "ImageCodec": "api",
     "load": "api",
-    "restore": "api",
-    "BitstreamError": "bitstream",
     "ImageRescaler": "thumbnail",
-    "ModelError": "checkpoint",
-    "load_model": "checkpoint",
-    "save_model": "checkpoint",
+    "restore": "thumbnail",
+    "load_model": "models",
+    "save_model": "models",
+    "Spec": "models",
     "Hyperprior": "codecs.hyperprior",
     "transform_codec": "codecs.transform",
+    "rescaler": "rescaling.rescaler",
+    "Builder": "core",
     "Codec": "core",
     "Reconstruction": "core",
     "Rescaler": "core",
-    "rescaler": "codecs.rescaler",
-    "ImageError": "images",
-    "Picture": "images",
+    "Error": "errors",
+    "BitstreamError": "errors",
+    "ImageError": "errors",
+    "ModelError": "errors",
+    "Picture": "files.images",
+    "keep_compiled": "files.cache",
 }
 
 __version__ = "0.1.0"
 __all__ = sorted(_HOMES)
 
 
+_WINGS = ("metrics", "models")
+
+
 def __getattr__(name: str) -> Any:
+    if name in _WINGS:
+        return importlib.import_module(f"{__name__}.{name}")
     if name in _HOMES:
         return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,17 +1,22 @@
-"""The vocabulary: what a codec is, what it returns, what a loss is.
+"""The vocabulary: what a codec is, what it returns, what a loss is, how a model is named.
 
 Images are float32 `[B, H, W, 3]` in [0, 1]. Latents are in units of their quantisation
 step. Rates are bits, divided by pixels only in reports. Quality is a number in [1, 100].
+Pixels are uint8, on the host and in windows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import flax.struct
 import jax
 import numpy as np
+
+if TYPE_CHECKING:
+    from jaxlic.entropy.range_coder import RangeCoder
+    from jaxlic.entropy.tables import TableSets
 
 Params = Any
 Metrics = dict[str, jax.Array]
@@ -35,34 +40,147 @@ class Reconstruction:
     aux: dict[str, jax.Array]
 
 
-class Codec(NamedTuple):
-    """A codec is four pure functions over one tree of parameters.
+Loss = Callable[[Batch, Reconstruction], tuple[jax.Array, Metrics]]
+
+
+class Geometry(NamedTuple):
+    """The sizes of a codec.
 
     Attributes:
-        init: `(image [B, H, W, 3], key) -> params`.
-        forward: `(params, image, quality [B], key) -> Reconstruction`; differentiable, what
-            training sees. Height and width are multiples of `stride`.
-        compress: `(params, tables, image, quality, range_coder) -> segments`: a uint8
-            image `[H, W, 3]` of any size to entropy-coded bytes, one item a tile. Runs on
-            the host.
-        latents: `(params, tables, segments, (H, W), quality, range_coder) -> y_hat`: what
-            the segments say, float32 `[H', W', C]`, the same to the bit on every machine.
-        decompress: as `latents`, but on to the uint8 image `[H, W, 3]`.
-        tables: `params -> tables`: the integer frequencies that both directions code with.
-            Computed once, when weights are exported.
-        check: `params -> (bound, params)`: proves `latents` exact, or raises ValueError. The
-            parameters are the same, but for biases on the edge between two integers.
-        stride: what height and width must divide by in `forward`.
+        stride: what height and width must divide by; images are padded to it.
+        latent_stride: the ratio of image to latent, a divisor of `stride`.
+        latents: channels of the latent.
+        halo: how far from a pixel, in pixels, a transform looks; a multiple of `stride`.
+        levels: how many payloads a tile has at most; more than one if files can be cut.
     """
 
-    init: Callable[..., Params]
-    forward: Callable[..., Reconstruction]
-    compress: Callable[..., list[bytes]]
-    latents: Callable[..., np.ndarray]
-    decompress: Callable[..., np.ndarray]
-    tables: Callable[[Params], Any]
-    check: Callable[[Params], tuple[float, Params]]
     stride: int
+    latent_stride: int
+    latents: int
+    halo: int
+    levels: int = 1
+
+
+class Init(Protocol):
+    def __call__(self, image: jax.Array, key: jax.Array) -> Params:
+        """Fresh parameters for images such as `[B, H, W, 3]`."""
+        ...
+
+
+class Forward(Protocol):
+    def __call__(
+        self, params: Params, image: jax.Array, quality: jax.Array, key: jax.Array
+    ) -> Reconstruction:
+        """What training sees: differentiable. `quality` is `[B]`; sides divide by `stride`."""
+        ...
+
+
+class Analyse(Protocol):
+    def __call__(
+        self, params: Params, windows: np.ndarray, quality: np.ndarray, size: np.ndarray
+    ) -> jax.Array:
+        """The latents of a batch of windows, on the device.
+
+        Args:
+            windows: uint8 `[N, h, w, 3]`.
+            quality: `[N]`.
+            size: int32 `[N, 2]`, the height and width that are valid, from the top left.
+
+        Returns:
+            float32 `[N, h / latent_stride, w / latent_stride, latents]`; a window's latent
+            does not depend on what else is in the batch.
+        """
+        ...
+
+
+class Encode(Protocol):
+    def __call__(
+        self,
+        params: Params,
+        tables: TableSets,
+        y: np.ndarray,
+        quality: float,
+        range_coder: RangeCoder,
+    ) -> list[bytes]:
+        """A tile's latent `[h, w, latents]` as payloads, one a level. Runs on the host."""
+        ...
+
+
+class Decode(Protocol):
+    def __call__(
+        self,
+        params: Params,
+        tables: TableSets,
+        payloads: Sequence[bytes],
+        quality: float,
+        shape: tuple[int, int],
+        range_coder: RangeCoder,
+        key: jax.Array | None = None,
+    ) -> np.ndarray:
+        """What payloads say of a tile's latent: float32 `[*shape, latents]`, on the host.
+
+        The same to the bit on every machine. Fewer payloads than were written are fine, down
+        to one; `key` is for what a codec draws in the place of the others.
+
+        Raises:
+            BitstreamError: if they do not decode.
+        """
+        ...
+
+
+class Synthesise(Protocol):
+    def __call__(
+        self,
+        params: Params,
+        windows: np.ndarray,
+        quality: np.ndarray,
+        size: np.ndarray,
+        key: jax.Array | None = None,
+    ) -> jax.Array:
+        """The pixels of a batch of windows of latents, on the device: uint8 `[N, H, W, 3]`.
+
+        `quality` is `[N]`, `size` int32 `[N, 2]`, in pixels; `key` is for codecs that draw.
+        """
+        ...
+
+
+class Codec(NamedTuple):
+    """A codec is pure functions over one tree of parameters, each usable alone.
+
+    `jaxlic/coding.py` makes files of them: a window of the image goes through `analyse`, a
+    tile of the latent through `encode` and `decode`, a window of that through `synthesise`.
+
+    Attributes:
+        init, forward: for training.
+        analyse, encode, decode, synthesise: for files.
+        tables: `params -> tables`: the integer frequencies that both directions code with.
+            Computed once, when weights are exported.
+        check: `params -> (bound, params)`: proves `decode` exact, or raises ValueError. The
+            parameters are the same, but for biases on the edge between two integers. The
+            bound is 0 for a codec that is not `exact`.
+        geometry: its sizes.
+        entropy_path: which parts of the parameters `decode` depends on, as beginnings of
+            paths such as "params/hyper_synthesis"; "" for all.
+        exact: whether `decode` computes in integers. If not, payloads carry a checksum of
+            their symbols, and may be refused on another machine than the one that wrote them.
+    """
+
+    init: Init
+    forward: Forward
+    analyse: Analyse
+    encode: Encode
+    decode: Decode
+    synthesise: Synthesise
+    tables: Callable[[Params], TableSets]
+    check: Callable[[Params], tuple[float, Params]]
+    geometry: Geometry
+    entropy_path: tuple[str, ...] = ("",)
+    exact: bool = True
+
+    @property
+    def stride(self) -> int:
+        """What height and width must divide by in `forward`."""
+        return self.geometry.stride
 
 
 class Rescaler(NamedTuple):
@@ -79,12 +197,26 @@ class Rescaler(NamedTuple):
         stride: what height and width must divide by in `forward`.
     """
 
-    init: Callable[..., Params]
-    forward: Callable[..., Reconstruction]
-    downscale: Callable[..., np.ndarray]
+    init: Init
+    forward: Forward
+    downscale: Callable[[Params, np.ndarray], np.ndarray]
     upscale: Callable[..., np.ndarray]
     scale: int
     stride: int
 
 
-Loss = Callable[[Batch, Reconstruction], tuple[jax.Array, Metrics]]
+class Builder(NamedTuple):
+    """How models of one architecture are made, by the name that their files give it.
+
+    Attributes:
+        name: such as "hyperprior.lapped".
+        make: keyword settings to a linen module.
+        assemble: that module to a `Codec` or a `Rescaler`; takes what is needed in training
+            alone as keywords.
+        int8: regular expression for the paths of kernels that are stored as int8.
+    """
+
+    name: str
+    make: Callable[..., Any]
+    assemble: Callable[..., Codec | Rescaler]
+    int8: str = ""

@@ -9,15 +9,16 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from jaxlic import images
-from jaxlic.images import Picture
-
-if TYPE_CHECKING:
-    from jaxlic.checkpoint import Model
+from jaxlic import models
+from jaxlic.core import Rescaler
+from jaxlic.errors import Error, ImageError
+from jaxlic.files import images
+from jaxlic.files.images import Picture
+from jaxlic.models import Model
 
 FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 DEFAULT_QUALITY = 80
@@ -81,7 +82,7 @@ class ImageRescaler:
             uint8 `[ceil(H / scale), ceil(W / scale), 3]`.
 
         Raises:
-            ValueError: if image is not as above.
+            Error: if image is not as above.
         """
         _check(image)
         return self.model.codec.downscale(self.model.params, image)
@@ -107,15 +108,15 @@ class ImageRescaler:
             uint8 `[H, W, 3]`.
 
         Raises:
-            ValueError: if an argument is not as above, or thumbnail and shape do not match.
+            Error: if an argument is not as above, or thumbnail and shape do not match.
         """
         _check(thumbnail)
         full = tuple(n * self.scale for n in thumbnail.shape[:2])
         shape = full if shape is None else tuple(shape)
         if full[0] * full[1] > images.MAX_PIXELS:
-            raise ValueError(f"an image of {full[1]}x{full[0]} is over 100 megapixels")
+            raise Error(f"an image of {full[1]}x{full[0]} is over 100 megapixels")
         if self.reduced(shape) != thumbnail.shape[:2]:
-            raise ValueError(
+            raise Error(
                 f"an image of {shape[1]}x{shape[0]} has no thumbnail of "
                 f"{thumbnail.shape[1]}x{thumbnail.shape[0]}"
             )
@@ -136,26 +137,80 @@ class ImageRescaler:
             quality: the format's own, 30 to 95.
 
         Raises:
-            ValueError: if an argument is not as above.
+            Error: if an argument is not as above.
         """
         picture = image if isinstance(image, Picture) else Picture(np.asarray(image))
         if format_ not in FORMATS.values():
-            raise ValueError(f"formats are jpeg and webp, got {format_!r}")
+            raise Error(f"formats are jpeg and webp, got {format_!r}")
         if not QUALITIES[0] <= quality <= QUALITIES[1]:
-            raise ValueError(f"quality must be in [30, 95], got {quality}")
+            raise Error(f"quality must be in [30, 95], got {quality}")
         comment = self.note(picture.rgb.shape[:2]).text()
         small = self.downscale(picture.rgb)
         return images.encode(small, format_, quality, comment=comment, icc=picture.icc)
 
     def note(self, shape: tuple[int, int]) -> Note:
         """What the thumbnail of an image of this shape says."""
-        return Note(self.model.id, self.model.fingerprint.hex(), self.scale, shape)
+        return Note(self.model.id, self.model.v1.hex(), self.scale, shape)
+
+
+def restore(
+    path: str | pathlib.Path,
+    *,
+    scale: int | None = None,
+    model: str | pathlib.Path | None = None,
+    latent: str = "mean",
+    seed: int = 0,
+) -> Picture:
+    """The image of a thumbnail's file, by the model that the file names.
+
+    Args:
+        path: a JPEG, a WebP, or any other image.
+        scale: needed for files that jaxlic did not make; must agree with the others.
+        model: id or folder; None for what the file says, or `sain-x2` or `sain-x4`.
+        latent, seed: as in `ImageRescaler.upscale`.
+
+    Returns:
+        The image; what a user should know about it is in its `notes`.
+
+    Raises:
+        ImageError: if the file is no image, or does not say how it was made.
+        ModelError: if the model is not there.
+    """
+    picture, note = images.read(path), note_of(path)
+    notes, shape = list(picture.notes), None
+    if note is None:
+        if scale is None:
+            raise ImageError(f"{path}: does not say how it was made; give a scale, 2 or 4")
+        notes.append("not made by jaxlic: expect no more than an ordinary enlargement")
+    elif scale not in (None, note.scale):
+        raise ImageError(f"{path}: was made at scale {note.scale}, not {scale}")
+    elif model is None and note.model not in models.shipped():
+        raise ImageError(
+            f"{path}: made by model {note.model}, which is not shipped; name its folder"
+        )
+    if picture.alpha is not None:
+        notes.append("its transparency is dropped")
+    name = model or (f"sain-x{scale}" if note is None else note.model)
+    loaded = models.load_model(name)
+    if not isinstance(loaded.codec, Rescaler):
+        raise ImageError(f"{path}: model {name} is a codec, not a rescaler")
+    rescaler = ImageRescaler(loaded)
+    wanted = scale if note is None else note.scale
+    if rescaler.scale != wanted:
+        raise ImageError(f"{path}: needs scale {wanted}, but {name} has {rescaler.scale}")
+    if note is not None:
+        if note.fingerprint != rescaler.model.v1.hex():
+            notes.append(f"made with other weights ({note.model} {note.fingerprint})")
+        if rescaler.reduced(note.shape) == picture.rgb.shape[:2]:
+            shape = note.shape
+        else:
+            notes.append("resized or cropped since it was made: enlarged as it is")
+    rgb = rescaler.upscale(picture.rgb, shape, latent=latent, seed=seed)
+    return Picture(rgb, None, picture.icc, tuple(notes))
 
 
 def _check(image: np.ndarray) -> None:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise ValueError(f"an image is uint8 [H, W, 3], got {image.dtype} {list(image.shape)}")
+        raise Error(f"an image is uint8 [H, W, 3], got {image.dtype} {list(image.shape)}")
     if image.shape[0] * image.shape[1] > images.MAX_PIXELS:
-        raise ValueError(
-            f"an image of {image.shape[1]}x{image.shape[0]} is over 100 megapixels"
-        )
+        raise Error(f"an image of {image.shape[1]}x{image.shape[0]} is over 100 megapixels")

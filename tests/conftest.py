@@ -18,8 +18,8 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
-from jaxlic.checkpoint import Spec, build
 from jaxlic.codecs.transform import transform_codec
+from jaxlic.models import Spec, build
 
 settings.register_profile("patient", deadline=None)  # The first example compiles.
 settings.load_profile("patient")

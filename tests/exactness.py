@@ -20,7 +20,9 @@ import jax
 import numpy as np
 
 import jaxlic
-from jaxlic import api, checkpoint, images
+from jaxlic import api
+from jaxlic import models as stored
+from jaxlic.files import images
 from tests.conftest import DATA
 
 
@@ -42,20 +44,16 @@ def write(folder: pathlib.Path, count: int, model: str) -> None:
 
 def read(folder: pathlib.Path, model: str) -> str:
     """The digest of the latents of every stream."""
-    m, digest = checkpoint.load_model(model), hashlib.sha256()
+    codec, digest = api.load_codec(model), hashlib.sha256()
     for path in sorted(folder.glob("*.jlic")):
-        file = api.parse(path.read_bytes())
-        h = file.header
-        shape, quality = (h.height, h.width), h.quality / 100
-        y_hat = m.codec.latents(m.params, m.tables, file.segments, shape, quality)
-        digest.update(y_hat.tobytes())
+        digest.update(codec.latents(path.read_bytes()).tobytes())
     return digest.hexdigest()
 
 
 def models(folder: pathlib.Path, batch: int) -> str:
     """The digest of the hyper-synthesis of random hyper-latents, computed `batch` at a time."""
-    m = checkpoint.load_model("base")
-    module = checkpoint.build(m.spec)
+    m = stored.load_model("base")
+    module = stored.build(m.spec)
     rng, digest = np.random.default_rng(0), hashlib.sha256()
     z = np.clip(
         np.round(rng.standard_cauchy((64, 4, 5, module.hyper_analysis.latents))), -127, 127

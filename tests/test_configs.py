@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("optax")
 
-from jaxlic.experiment import load_experiment
+from train.experiment import load_experiment
 from train.step import init_state, make_step
 
 CONFIGS = sorted((pathlib.Path(__file__).parent.parent / "configs").glob("*.py"))

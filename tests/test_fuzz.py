@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxlic
-from jaxlic import api, bitstream
+from jaxlic.files import bitstream
 
 
 @pytest.fixture(scope="module")
@@ -43,19 +43,19 @@ def test_ten_thousand_mutations_and_truncations_are_noticed(case):
 def test_files_with_forged_checksums_neither_crash_nor_hang(case):
     """What an attacker can do: damage the coded data and seal it again."""
     codec, data = case
-    file = api.parse(data)
+    file = bitstream.unpack(data)
     assert _decode(codec, bitstream.pack(file))
     rng = np.random.default_rng(1)
     began = time.monotonic()
     for i in range(200):
-        segment = bytearray(file.segments[0])
+        segment = bytearray(file.payloads[0][0])
         for _ in range(rng.integers(1, 6)):
             segment[rng.integers(len(segment))] = rng.integers(256)
         if i % 3 == 0:
             del segment[rng.integers(len(segment)) :]
         if i % 5 == 0:
             segment = bytearray(rng.bytes(rng.integers(0, 400)))
-        forged = dataclasses.replace(file, segments=(bytes(segment),))
+        forged = dataclasses.replace(file, payloads=((bytes(segment),),))
         _decode(codec, bitstream.pack(forged))
     assert time.monotonic() - began < 120
 
@@ -65,7 +65,7 @@ def test_files_with_forged_checksums_neither_crash_nor_hang(case):
 )
 def test_a_forged_geometry_is_noticed_before_memory_is_taken(case, height, width):
     codec, data = case
-    file = api.parse(data)
+    file = bitstream.unpack(data)
     header = dataclasses.replace(file.header, height=height, width=width)
     forged = bitstream.pack(dataclasses.replace(file, header=header))
     began = time.monotonic()
@@ -75,6 +75,6 @@ def test_a_forged_geometry_is_noticed_before_memory_is_taken(case, height, width
 
 def test_a_forged_alpha_plane_is_noticed(case):
     codec, data = case
-    file = api.parse(data)
+    file = bitstream.unpack(data)
     for alpha in (b"", b"\x89PNG\r\n\x1a\n" + bytes(50)):
         assert not _decode(codec, bitstream.pack(dataclasses.replace(file, alpha=alpha)))

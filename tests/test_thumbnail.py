@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 
 import jaxlic
-from jaxlic import cli, images, thumbnail
+from jaxlic import cli, thumbnail
 from jaxlic.api import restore
-from jaxlic.checkpoint import Spec, assemble, save_model
-from jaxlic.images import ImageError, Picture
+from jaxlic.files import images
+from jaxlic.files.images import ImageError, Picture
+from jaxlic.models import Spec, assemble, save_model
 from jaxlic.thumbnail import Note, note_of
 from tests.random_params import random_params
 
@@ -52,7 +53,7 @@ def test_a_file_is_an_ordinary_image_with_a_note(model, photo, tmp_path, format_
     path = tmp_path / "t"
     path.write_bytes(data)
     note = note_of(path)
-    assert note == Note("tiny-x2", rescaler.model.fingerprint.hex(), 2, (51, 77))
+    assert note == Note("tiny-x2", rescaler.model.v1.hex(), 2, (51, 77))
     picture = restore(path, model=model)
     assert picture.rgb.shape == (51, 77, 3) and picture.notes == ()
     assert np.mean(np.square(picture.rgb - photo[:51, :77].astype(float))) < 600

@@ -63,8 +63,9 @@ def main(argv: list[str] | None = None) -> int:
     )
     args = parser.parse_args(argv)
 
-    from jaxlic.data import DataError, pack
-    from jaxlic.experiment import ConfigError, load_experiment, parse_overrides
+    from jaxlic.errors import Error
+    from train.data import pack
+    from train.experiment import load_experiment, parse_overrides
 
     leads = True
     if args.distributed:
@@ -83,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
         if leads:
             _claim(args.workdir, args.config, settings)
         _train(e, args, pack, leads)
-    except (ConfigError, DataError, ValueError) as error:
+    except Error as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except FloatingPointError as error:
@@ -94,7 +95,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _claim(workdir: pathlib.Path, config: pathlib.Path, settings: dict[str, str]) -> None:
     """Makes the workdir this config's, or raises if it is another's."""
-    from jaxlic.experiment import ConfigError
+    from train.experiment import ConfigError
 
     recorded = workdir / "settings.json"
     if recorded.is_file():

@@ -12,8 +12,9 @@ import json
 import pathlib
 import sys
 
-from jaxlic import checkpoint, complexity, evaluation
+from jaxlic import models
 from jaxlic.core import Rescaler
+from jaxlic.report import complexity, evaluation
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -37,14 +38,14 @@ def write_card(
     folder: pathlib.Path, results: list[pathlib.Path], notes: pathlib.Path | None
 ) -> None:
     """Puts cost and Kodak figures into `model.json` and writes `card.md` beside it."""
-    model = checkpoint.load_model(folder)
+    model = models.load_model(folder)
     records = [r for path in results for r in json.loads(path.read_text())["records"]]
     if isinstance(model.codec, Rescaler):
-        cost = complexity.rescaling_kmacs_per_pixel(checkpoint.build(model.spec), model.params)
+        cost = complexity.rescaling_kmacs_per_pixel(models.build(model.spec), model.params)
         figures = _thumbnail_figures(records, model.codec.scale)
         figures["scale"] = model.codec.scale
     else:
-        cost = complexity.kmacs_per_pixel(checkpoint.build(model.spec), model.params)
+        cost = complexity.kmacs_per_pixel(models.build(model.spec), model.params)
         figures = _codec_figures(evaluation.curves(records))
     card = {
         **model.card,

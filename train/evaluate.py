@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlic.core import Codec, Params
-from jaxlic.data import Packed
-from jaxlic.experiment import Experiment
+from train.data import Packed
+from train.experiment import Experiment
 
 
 def evaluate(

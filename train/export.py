@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxlic import coding
 from jaxlic.entropy.range_coder import RangeCoder, escape
 from jaxlic.entropy.tables import TableSets, calibrated
 
 if TYPE_CHECKING:
-    from jaxlic.checkpoint import Model
-    from jaxlic.data import Packed
+    from jaxlic.models import Model
+    from train.data import Packed
 
 _CROPS = 600
 
@@ -55,9 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     args = parser.parse_args(argv)
 
-    from jaxlic.checkpoint import ModelError
-    from jaxlic.data import DataError
-    from jaxlic.experiment import ConfigError
+    from jaxlic.errors import Error
 
     try:
         export(
@@ -68,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
             folder=args.calibrate,
             parent=args.parent,
         )
-    except (ConfigError, DataError, ModelError, FileNotFoundError) as error:
+    except (Error, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
@@ -90,16 +89,16 @@ def export(
 
     Raises:
         FileNotFoundError: if the run or its checkpoint is missing.
-        jaxlic.experiment.ConfigError: if its config cannot be used.
+        train.experiment.ConfigError: if its config cannot be used.
         jaxlic.ModelError: if decoding with its parameters would not be exact.
     """
     import jax
     import orbax.checkpoint as ocp
 
-    from jaxlic.checkpoint import load_model, save_model
     from jaxlic.core import Rescaler
-    from jaxlic.data import pack
-    from jaxlic.experiment import ConfigError, load_experiment
+    from jaxlic.models import load_model, save_model
+    from train.data import pack
+    from train.experiment import ConfigError, load_experiment
     from train.step import init_state
 
     if not (workdir / "settings.json").is_file():
@@ -132,11 +131,13 @@ def export(
         },
         **({} if parent is None else {"parent": parent}),
     }
-    save_model(out, state.ema, e.spec, description)
+    save_model(out, state.ema, e.spec, description, builders=e.builders)
     if folder is not None:
         description["training"]["calibrated_on"] = _CROPS
-        tables = calibrate(load_model(out), pack(folder), held_out=e.held_out)
-        save_model(out, state.ema, e.spec, description, tables)
+        tables = calibrate(
+            load_model(out, builders=e.builders), pack(folder), held_out=e.held_out
+        )
+        save_model(out, state.ema, e.spec, description, tables, builders=e.builders)
 
 
 def calibrate(model: Model, packed: Packed, *, held_out: int) -> TableSets:
@@ -167,7 +168,9 @@ def calibrate(model: Model, packed: Packed, *, held_out: int) -> TableSets:
         top, left = (rng.integers(max(n - 256, 0) + 1) for n in image.shape[:2])
         crop = np.ascontiguousarray(image[top : top + 256, left : left + 256])
         quality = 1 + 99 * (k + 0.5) / _CROPS
-        model.codec.compress(model.params, model.tables, crop, quality, coder)
+        coding.compress(
+            model.codec, model.params, model.tables, crop, quality, range_coder=coder
+        )
     return {name: calibrated(rows, counts[name]) for name, rows in model.tables.items()}
 
 

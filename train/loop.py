@@ -19,10 +19,10 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxlic import checkpoint
-from jaxlic.data import Packed, crops, paired
-from jaxlic.experiment import Experiment
+from jaxlic import models
+from train.data import Packed, crops, paired
 from train.evaluate import evaluate
+from train.experiment import ConfigError, Experiment
 from train.step import TrainState, adopt, init_state, make_step
 
 Log = Callable[[str, int, Mapping[str, float]], None]
@@ -55,11 +55,11 @@ def run(
 
     Raises:
         FloatingPointError: if the loss is not finite.
-        jaxlic.data.DataError: if no image can be cropped.
-        ValueError: if the batch does not divide by the number of devices.
+        train.data.DataError: if no image can be cropped.
+        ConfigError: if the batch does not divide by the number of devices.
     """
     if e.batch % jax.device_count():
-        raise ValueError(
+        raise ConfigError(
             f"a batch of {e.batch} cannot be split on {jax.device_count()} devices"
         )
     training, held_out = packed.split(e.held_out)
@@ -76,7 +76,9 @@ def run(
     replicated = NamedSharding(mesh, PartitionSpec())
     sharded = NamedSharding(mesh, PartitionSpec("data"))
 
-    start = None if e.init_from is None else checkpoint.load_params(e.init_from)
+    start = (
+        None if e.init_from is None else models.load_params(e.init_from, builders=e.builders)
+    )
     init = jax.jit(lambda params: init_state(e, params), out_shardings=replicated)
     step_fn = jax.jit(make_step(e), donate_argnums=0, out_shardings=replicated)
     stopped = _stop_on_signal()

@@ -13,7 +13,7 @@ import optax
 
 from jaxlic import prng
 from jaxlic.core import MAX_QUALITY, MIN_QUALITY, Batch, Metrics, Params
-from jaxlic.experiment import Experiment
+from train.experiment import ConfigError, Experiment
 
 
 @flax.struct.dataclass
@@ -47,7 +47,7 @@ def adopt(fresh: Params, start: Params) -> tuple[Params, list[str]]:
         The parameters, and the places that stayed fresh.
 
     Raises:
-        ValueError: if none do.
+        ConfigError: if none do.
     """
     fresh = flax.traverse_util.flatten_dict(fresh, sep="/")
     start = flax.traverse_util.flatten_dict(start, sep="/")
@@ -57,7 +57,7 @@ def adopt(fresh: Params, start: Params) -> tuple[Params, list[str]]:
         if name in start and start[name].shape == a.shape
     }
     if not taken:
-        raise ValueError("the weights to start from have no array in common with the model")
+        raise ConfigError("the weights to start from have no array in common with the model")
     params = flax.traverse_util.unflatten_dict({**fresh, **taken}, sep="/")
     return params, [name for name in fresh if name not in taken]
 

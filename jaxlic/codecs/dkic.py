@@ -19,12 +19,14 @@ from collections.abc import Callable
 
 from flax import linen as nn
 
-from jaxlic.codecs.hyperprior import Hyperprior
+from jaxlic.codecs.hyperprior import INT8, Hyperprior
+from jaxlic.codecs.transform import transform_codec
+from jaxlic.core import Builder
 from jaxlic.entropy.context import PHASES, SpatialChannelContext
+from jaxlic.entropy.hyper import HyperAnalysis
 from jaxlic.nn import dynamic_conv
 from jaxlic.nn.dynamic_conv import DynamicConv
 from jaxlic.nn.groups import ResidualGroup
-from jaxlic.nn.hyper import HyperAnalysis
 from jaxlic.nn.restoration import Restoration
 from jaxlic.nn.transforms import ConvAnalysis, ConvSynthesis, LappedAnalysis, LappedSynthesis
 
@@ -167,3 +169,10 @@ def _context(latents, groups, steps, summary, hidden) -> SpatialChannelContext |
 
 def _halo(reach: int) -> int:
     return -(-reach // 64) * 64
+
+
+_INT8 = INT8 + r"|(groups_\d/.*|hyper_analysis/group/.*|refine_\d+/(conv|mean|index))/kernel$"
+BUILDERS = (
+    Builder("dkic.lapped", lapped, transform_codec, _INT8),
+    Builder("dkic.convolutional", convolutional, transform_codec, _INT8),
+)

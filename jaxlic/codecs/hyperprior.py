@@ -14,18 +14,19 @@ import jax
 import numpy as np
 from flax import linen as nn
 
-from jaxlic.core import MAX_QUALITY, MIN_QUALITY
+from jaxlic.codecs.transform import transform_codec
+from jaxlic.core import MAX_QUALITY, MIN_QUALITY, Builder
 from jaxlic.entropy.coder import Coder
 from jaxlic.entropy.factorized import FactorizedPrior
+from jaxlic.entropy.hyper import MAX_HYPER_LATENT, HyperAnalysis, HyperSynthesis
 from jaxlic.entropy.tables import TableSets, factorized_tables, gaussian_tables
-from jaxlic.nn.hyper import MAX_HYPER_LATENT, HyperAnalysis, HyperSynthesis
+from jaxlic.nn.gain import QualityGain
 from jaxlic.nn.staged import staged
 from jaxlic.nn.transforms import (
     ConvAnalysis,
     ConvSynthesis,
     LappedAnalysis,
     LappedSynthesis,
-    QualityGain,
 )
 from jaxlic.ops.bounds import clip
 from jaxlic.ops.geometry import shrunk
@@ -61,7 +62,7 @@ class Hyperprior(nn.Module):
     Attributes:
         analysis_transform, synthesis_transform: `(array, quality, size) -> array`, a pair
             as in `nn/transforms.py`.
-        hyper_analysis: `(latent, quality, size) -> hyper-latent`, as in `nn/hyper.py`.
+        hyper_analysis: `(latent, quality, size) -> hyper-latent`, as in `entropy/hyper.py`.
         latents: channels of the latent, as the transforms have them.
         synthesis_features: widths of the hyper-synthesis.
         context: what refines the hyper-synthesis's prediction by what was decoded before
@@ -130,6 +131,11 @@ class Hyperprior(nn.Module):
             "gaussian": gaussian_tables(),
         }
 
+    @property
+    def entropy_path(self) -> tuple[str, ...]:
+        """The submodules that decoding latents depends on."""
+        return ("hyper_synthesis", "prior", "context")
+
     def bound(self) -> float:
         """Proves that the path from bytes to tables is exact; see `nn/exact.py`."""
         bound = self.hyper_synthesis.bound()
@@ -167,3 +173,10 @@ def convolutional(
         synthesis_features=(features, latents * 3 // 2),
         error_price=error_price,
     )
+
+
+INT8 = r"(ResidualBlock_\d+/Conv_\d+|hyper_analysis/Conv_\d+|hyper_synthesis/\w+)/kernel$"
+BUILDERS = (
+    Builder("hyperprior.lapped", lapped, transform_codec, INT8),
+    Builder("hyperprior.convolutional", convolutional, transform_codec, INT8),
+)

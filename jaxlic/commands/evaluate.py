@@ -1,17 +1,64 @@
-"""eval."""
+"""jaxlic eval."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import pathlib
 from typing import Any
 
+from jaxlic.commands import options
 from jaxlic.commands.files import UsageError, progress
 
 
-def evaluate(args: argparse.Namespace) -> int:
+def add(commands: Any) -> None:
+    """The parser."""
+    parser = options.command(
+        commands,
+        "eval",
+        run,
+        "measure rate and fidelity of models and standard codecs on a folder, with real files",
+        "  jaxlic eval kodak/ --codecs jpeg,webp,avif\n"
+        "  jaxlic eval kodak/ --models base,mymodel --qualities 20,50,80 --json out.json\n"
+        "  jaxlic eval kodak/ --models sain-x2,bicubic-x2 --border 2\n"
+        "  jaxlic eval kodak/ --models base,mymodel --anchor base --metrics ms-ssim,jnd\n"
+        "  jaxlic eval kodak/ --plot curves.png",
+    )
+    parser.add_argument("folder", type=pathlib.Path, help="a folder of images")
+    parser.add_argument(
+        "--models",
+        default="base",
+        help="ids or folders, bicubic-x2 and bicubic-x4, by comma; '' for none",
+    )
+    parser.add_argument(
+        "--codecs", default="jpeg,webp", help="of jpeg, webp, avif, jxl, by comma; '' for none"
+    )
+    parser.add_argument("--qualities", type=options.qualities, help="for the models, by comma")
+    parser.add_argument(
+        "--border",
+        type=options.natural,
+        default=0,
+        help="pixels left out of Y-PSNR and Y-SSIM, default 0",
+    )
+    parser.add_argument(
+        "--metrics",
+        default="",
+        help="more measures, by comma: ms-ssim, gmsd, st-lpips, jnd (share of pixels beyond "
+        "their just-noticeable difference, and mean excess); with a file each, for networks "
+        "that do not ship: st-lpips-vgg=FILE, lpips-alex=FILE, lpips-vgg=FILE, dists=FILE, "
+        "fd-effnetlite0=FILE (python -m jaxlic.metrics.convert --help)",
+    )
+    parser.add_argument(
+        "--anchor", metavar="NAME", help="a model to give BD-rates against, beside the codecs"
+    )
+    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all records")
+    parser.add_argument("--plot", type=pathlib.Path, metavar="FILE", help="draw the curves")
+
+
+def run(args: argparse.Namespace) -> int:
     """Measures, prints, writes."""
-    from jaxlic import evaluation, images, judges
+    from jaxlic.files import images
+    from jaxlic.report import evaluation, judges
 
     if not args.folder.is_dir():
         raise UsageError(f"{args.folder}: no such folder")
@@ -27,10 +74,7 @@ def evaluate(args: argparse.Namespace) -> int:
         codecs |= evaluation.learned(name, args.qualities)
     if not codecs:
         raise UsageError("nothing to evaluate: no models and no codecs")
-    try:
-        wanted = judges.parse(args.metrics)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
+    wanted = judges.parse(args.metrics)
     if args.anchor and args.anchor not in codecs:
         raise UsageError(f"--anchor is one of {', '.join(codecs)}, got {args.anchor!r}")
     judge, together = judges.judge(wanted), judges.collector(wanted)
@@ -61,7 +105,7 @@ def evaluate(args: argparse.Namespace) -> int:
 
 def _bd_rates(records: list[dict[str, Any]], column: str, anchors: list[str]) -> None:
     """A line a codec: how many bits more at equal values of a measure."""
-    from jaxlic import evaluation
+    from jaxlic.report import evaluation
 
     points = evaluation.curves(records, column)
     print(
@@ -79,7 +123,7 @@ def _bd_rates(records: list[dict[str, Any]], column: str, anchors: list[str]) ->
 
 def _table(records: list[dict[str, Any]], more: list[str], distances: dict[Any, float]) -> None:
     """A line a codec and quality; last, what JPEG and WebP reach with as many bytes."""
-    from jaxlic import evaluation
+    from jaxlic.report import evaluation
 
     names = dict.fromkeys(r["codec"] for r in records)
     anchors = [name for name in ("jpeg", "webp") if name in names]

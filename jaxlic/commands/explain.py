@@ -1,16 +1,44 @@
-"""explain."""
+"""jaxlic explain."""
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import pathlib
+from typing import Any
 
+from jaxlic.commands import options
 from jaxlic.commands.files import UsageError, read, tell
 
 
-def explain(args: argparse.Namespace) -> int:
+def add(commands: Any) -> None:
+    """The parser."""
+    parser = options.command(
+        commands,
+        "explain",
+        run,
+        "draw where a codec with dynamic kernels looks in an image, and its receptive field",
+        "  jaxlic explain photo.jpg -o offsets.png\n"
+        "  jaxlic explain photo.jpg --at 120,80 --at 300,200 --quality 60",
+    )
+    parser.add_argument("input", type=pathlib.Path, help="an image file")
+    options.add_output(parser, "the .png file, default photo.offsets.png")
+    parser.add_argument("--model", default="dkic", help="id or folder, default dkic")
+    parser.add_argument(
+        "-q", "--quality", type=options.quality, default=40.0, help="default 40"
+    )
+    parser.add_argument(
+        "--at",
+        type=options.point,
+        action="append",
+        metavar="X,Y",
+        help="a pixel to look from, repeatable; default four with much detail",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
     """Draws what a codec with dynamic kernels looks at; prints whether offsets are alive."""
-    from jaxlic import images
+    from jaxlic.files import images
 
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError('drawing needs pip install "jaxlic[eval]"')
@@ -21,8 +49,8 @@ def explain(args: argparse.Namespace) -> int:
         raise UsageError(f"{output}: exists; use --force to replace it")
     read(args.input)  # A missing file is told as such.
     picture = images.read(args.input)
-    from jaxlic import checkpoint
-    from jaxlic import explain as explaining
+    from jaxlic import models as checkpoint
+    from jaxlic.report import explain as explaining
 
     model = checkpoint.load_model(args.model)
     image = explaining.window(picture.rgb)

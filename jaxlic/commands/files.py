@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import pathlib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from jaxlic.errors import Error, UsageError
 
-class UsageError(ValueError):
-    """Input that cannot be used; the message says why in one line."""
+SUFFIX = ".jlic"
 
 
 def report(error: BaseException) -> int:
@@ -18,6 +19,17 @@ def report(error: BaseException) -> int:
     text = " ".join(str(error).split()) or type(error).__name__
     print(f"jaxlic: error: {text}", file=sys.stderr)
     return 2
+
+
+@contextlib.contextmanager
+def naming(source: pathlib.Path) -> Iterator[None]:
+    """Errors about input that are raised inside begin with the file's name."""
+    try:
+        yield
+    except Error as error:
+        text = str(error)
+        named = text if text.startswith(str(source)) else f"{source}: {text}"
+        raise UsageError(named) from error
 
 
 def tell(source: pathlib.Path, notes: Iterable[str]) -> None:
@@ -72,7 +84,7 @@ def each(jobs, work: Callable[[pathlib.Path, pathlib.Path], str], label: str) ->
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             print(f"{source} -> {target}  {work(source, target)}")
-        except (ValueError, OSError, ImportError, MemoryError) as error:
+        except (Error, OSError, MemoryError) as error:
             failed += 1
             report(error)
     if failed and len(jobs) > 1:

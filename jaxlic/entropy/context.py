@@ -26,9 +26,7 @@ import numpy as np
 from flax import linen as nn
 
 from jaxlic.entropy.coder import Coder
-from jaxlic.entropy.models import LEVELS, IndexedGaussian
-from jaxlic.nn.exact import ExactConv, ExactLinear, compand
-from jaxlic.nn.hyper import (
+from jaxlic.entropy.hyper import (
     ACTIVATION,
     ACTIVATION_MAX,
     INDEX_FRACTION,
@@ -36,6 +34,8 @@ from jaxlic.nn.hyper import (
     QUALITY_LEVELS,
     quality_level,
 )
+from jaxlic.entropy.models import LEVELS, IndexedGaussian
+from jaxlic.nn.exact import ExactConv, ExactLinear, compand
 from jaxlic.nn.staged import staged
 from jaxlic.ops.bounds import clip
 from jaxlic.ops.geometry import depth_to_space, keep, shrunk, space_to_depth

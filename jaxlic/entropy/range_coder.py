@@ -14,9 +14,10 @@ from typing import NamedTuple, Protocol
 import constriction
 import numpy as np
 
-from jaxlic.bitstream import BitstreamError
 from jaxlic.entropy.tables import TOTAL, Tables, TableSets
+from jaxlic.errors import BitstreamError, Error
 
+NAMES = ("constriction", "tfc")  # By the number that a file calls them.
 MAX_SYMBOL = 2**20
 MAX_LENGTH = 22  # Bits of the largest escaped value, 2 * MAX_SYMBOL + 1.
 
@@ -213,3 +214,28 @@ def _model(tables: Tables, row: int):
     # Multiples of 2**-16 in float64: every operation inside the constructor is exact.
     # `perfect` is part of the format; its default is announced to change.
     return _categorical(tables.row(row).astype(np.float64) / TOTAL, perfect=False)
+
+
+def named(name: str) -> RangeCoder:
+    """The range coder of that name.
+
+    Raises:
+        Error: if there is none, or it needs the extra `jaxlic[tfc]`.
+    """
+    if name == NAMES[0]:
+        return CONSTRICTION
+    if name == NAMES[1]:
+        from jaxlic.entropy.tfc_coder import load_tfc
+
+        return load_tfc()
+    raise Error(f"coder must be one of {', '.join(NAMES)}, got {name!r}")
+
+
+def numbered(number: int) -> RangeCoder:
+    """The range coder that a file names by its number. Raises BitstreamError."""
+    if number >= len(NAMES):
+        raise BitstreamError(f"entropy coder {number} is not known to this release")
+    try:
+        return named(NAMES[number])
+    except Error as error:
+        raise BitstreamError(str(error)) from error

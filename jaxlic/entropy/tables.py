@@ -67,6 +67,27 @@ class Tables:
 
 
 TableSets = Mapping[str, Tables]
+_PARTS = ("frequencies", "sizes", "offsets")
+
+
+def to_arrays(tables: TableSets) -> dict[str, np.ndarray]:
+    """Tables as flat arrays, to be stored: "gaussian/sizes" and so on."""
+    return {
+        f"{name}/{part}": getattr(rows, part)
+        for name, rows in tables.items()
+        for part in _PARTS
+    }
+
+
+def from_arrays(arrays: Mapping[str, np.ndarray]) -> TableSets:
+    """The inverse of `to_arrays`.
+
+    Raises:
+        KeyError: if a part is missing.
+        ValueError: if the parts are no tables.
+    """
+    names = sorted({name.split("/")[0] for name in arrays})
+    return {name: Tables(*(arrays[f"{name}/{part}"] for part in _PARTS)) for name in names}
 
 
 def gaussian_tables() -> Tables:

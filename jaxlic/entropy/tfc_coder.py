@@ -14,7 +14,6 @@ import os
 
 import numpy as np
 
-from jaxlic.bitstream import BitstreamError
 from jaxlic.entropy.range_coder import (
     MAX_LENGTH,
     RangeCoder,
@@ -24,6 +23,7 @@ from jaxlic.entropy.range_coder import (
     unescape,
 )
 from jaxlic.entropy.tables import PRECISION, TOTAL, TableSets
+from jaxlic.errors import BitstreamError, Error
 
 _BITS = np.array([TOTAL // 2, TOTAL // 2])
 _LENGTHS = np.full(MAX_LENGTH + 1, TOTAL // (MAX_LENGTH + 1))
@@ -36,14 +36,14 @@ def load_tfc() -> RangeCoder:
     """The coder, importing TensorFlow.
 
     Raises:
-        ValueError: if tensorflow-compression is not installed.
+        Error: if tensorflow-compression is not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         import tensorflow as tf
         import tensorflow_compression as tfc
     except ImportError as error:
-        raise ValueError(
+        raise Error(
             'the coder "tfc" needs `pip install "jaxlic[tfc]"` (Python 3.11)'
         ) from error
     # JAX owns the accelerator; TensorFlow would take all of its memory.

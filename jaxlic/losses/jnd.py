@@ -101,7 +101,7 @@ def calibrated(
     scale: float = 100.0,
     crop: int | None = None,
 ) -> Distortion:
-    """A calibrated feature distance, as of `jaxlic.perceptual`, times `scale`.
+    """A calibrated feature distance, as of `jaxlic.metrics.perceptual`, times `scale`.
 
     Args:
         distance: of `[B, H, W, 3]` in [0, 1] to `[B]`.

@@ -15,7 +15,7 @@ from flax import linen as nn
 
 from jaxlic.nn.conv import Conv
 from jaxlic.nn.dynamic_conv import DynamicConv
-from jaxlic.nn.transforms import QualityGain
+from jaxlic.nn.gain import QualityGain
 from jaxlic.ops.geometry import keep
 
 

@@ -17,10 +17,10 @@ import numpy as np
 from flax import linen as nn
 
 from jaxlic.nn.conv import Conv
-from jaxlic.nn.deband import smooth
 from jaxlic.nn.dynamic_conv import PlainConv
+from jaxlic.nn.gain import QualityGain
 from jaxlic.nn.groups import KernelBlock
-from jaxlic.nn.transforms import QualityGain
+from jaxlic.ops.deband import smooth
 from jaxlic.ops.geometry import depth_to_space, keep, shrunk, space_to_depth
 
 _CELL = 4

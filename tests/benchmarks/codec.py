@@ -41,7 +41,8 @@ def _peak() -> float:
 def ours(photo: str, started: float) -> dict[str, float]:
     """Times of jaxlic in this process."""
     import jaxlic
-    from jaxlic import api, images
+    from jaxlic import api
+    from jaxlic.files import images
 
     image = images.read(photo).rgb
     codec = jaxlic.load(os.environ["JAXLIC_MODEL"])

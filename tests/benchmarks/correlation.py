@@ -16,11 +16,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlic import images
-from jaxlic.checkpoint import build, load_model
 from jaxlic.codecs.dkic import GROUPS
 from jaxlic.codecs.transform import padded
 from jaxlic.entropy.models import LEVELS, MAX_SCALE, MIN_SCALE
+from jaxlic.files import images
+from jaxlic.models import build, load_model
 
 NEIGHBOURS = {"right": (0, 1), "below": (1, 0), "diagonal": (1, 1), "two right": (0, 2)}
 

@@ -15,7 +15,7 @@ import csv
 import json
 import pathlib
 
-from jaxlic.scores import bd_rate
+from jaxlic.metrics.scores import bd_rate
 
 PUBLISHED = pathlib.Path(__file__).with_name("kodak_published.csv")
 ANCHOR = "VTM"

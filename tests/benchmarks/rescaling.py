@@ -4,7 +4,7 @@
 
 SAIN x2 with dense blocks, both directions, on random images of `size`: the loss is the sum of
 squares of what comes back, so that all of both directions is differentiated. Memory is what
-the compiler reports as temporary, for every mode of `jaxlic.nn.coupling.Chain`; time is the
+the compiler reports as temporary, for every mode of `rescaling.coupling.Chain`; time is the
 median of three steps.
 """
 
@@ -26,7 +26,7 @@ def with_jax(batch: int, size: int, mode: str, timed: bool) -> dict[str, float]:
     import jax
     import jax.numpy as jnp
 
-    from jaxlic.codecs.sain import PAPER_X2, Invertible
+    from jaxlic.rescaling.sain import PAPER_X2, Invertible
 
     model = Invertible(PAPER_X2, mode=mode)
     x = jnp.zeros((batch, size, size, 3))

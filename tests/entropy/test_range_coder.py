@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from jaxlic.bitstream import BitstreamError
 from jaxlic.entropy.models import scale_table
 from jaxlic.entropy.range_coder import CONSTRICTION, MAX_SYMBOL
 from jaxlic.entropy.tables import gaussian_tables
+from jaxlic.files.bitstream import BitstreamError
 
 TABLES = {"gaussian": gaussian_tables()}
 

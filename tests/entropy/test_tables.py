@@ -6,13 +6,7 @@ import pytest
 
 from jaxlic.entropy.factorized import FactorizedPrior
 from jaxlic.entropy.models import scale_table
-from jaxlic.entropy.tables import (
-    TOTAL,
-    Tables,
-    calibrated,
-    factorized_tables,
-    gaussian_tables,
-)
+from jaxlic.entropy.tables import TOTAL, Tables, calibrated, factorized_tables, gaussian_tables
 
 
 def test_every_row_is_a_distribution():

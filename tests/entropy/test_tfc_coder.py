@@ -5,11 +5,11 @@ import pytest
 
 pytest.importorskip("tensorflow_compression", reason="needs jaxlic[tfc]")
 
-from jaxlic.bitstream import BitstreamError
 from jaxlic.entropy.models import scale_table
 from jaxlic.entropy.range_coder import CONSTRICTION, MAX_SYMBOL
 from jaxlic.entropy.tables import gaussian_tables
 from jaxlic.entropy.tfc_coder import first_rows, load_tfc, lookup
+from jaxlic.files.bitstream import BitstreamError
 
 TABLES = {"gaussian": gaussian_tables(), "second": gaussian_tables()}
 
@@ -81,6 +81,6 @@ def test_files_of_either_coder_decode_to_the_same_image(photo, quality):
     import jaxlic
 
     codec = jaxlic.load("base")
-    files = [codec.compress(photo, quality, coder) for coder in ("constriction", "tfc")]
+    files = [codec.compress(photo, quality, coder=coder) for coder in ("constriction", "tfc")]
     first, second = (codec.decompress(data) for data in files)
     np.testing.assert_array_equal(first, second)

@@ -10,9 +10,10 @@ import sys
 
 import numpy as np
 
-from jaxlic import api, images
-from jaxlic.images import Picture
-from jaxlic.thumbnail import ImageRescaler
+from jaxlic import api
+from jaxlic.files import images
+from jaxlic.files.images import Picture
+from jaxlic.thumbnail import ImageRescaler, restore
 from tests.conftest import DATA
 
 FOLDER = pathlib.Path(__file__).parent
@@ -34,25 +35,17 @@ def main(model: str) -> None:
     if isinstance(codec, ImageRescaler):
         for format_, suffix in (("jpeg", ".jpg"), ("webp", ".webp")):
             crop = np.ascontiguousarray(photo[33 : 33 + 97, 20 : 20 + 71])
-            path = FOLDER / f"{model}-{codec.model.fingerprint.hex()}{suffix}"
+            path = FOLDER / f"{model}-{codec.model.v1.hex()}{suffix}"
             path.write_bytes(codec.encode(crop, format_, 60))
-            images.write(FOLDER / f"{path.name}.png", api.restore(path))
+            images.write(FOLDER / f"{path.name}.png", restore(path))
         return
     for case, (quality, coder, (top, left, height, width), has_alpha) in CASES.items():
         crop = np.ascontiguousarray(photo[top : top + height, left : left + width])
         data = codec.compress(
-            Picture(crop, crop[..., 0] if has_alpha else None), quality, coder
+            Picture(crop, crop[..., 0] if has_alpha else None), quality, coder=coder
         )
-        name = f"{model}-{codec.model.fingerprint.hex()}-{case}"
-        file, m = api.parse(data), codec.model
-        y_hat = m.codec.latents(
-            m.params,
-            m.tables,
-            file.segments,
-            crop.shape[:2],
-            quality,
-            api.range_coder_named(coder),
-        )
+        name = f"{model}-{codec.model.stream.hex()}-{case}"
+        y_hat = codec.latents(data)
         (FOLDER / f"{name}.jlic").write_bytes(data)
         images.write(FOLDER / f"{name}.png", codec.decode(data))
         golden[f"{name}.jlic"] = {

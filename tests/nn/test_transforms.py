@@ -9,20 +9,6 @@ QUALITY = jnp.array([40.0])
 HALO = 128
 
 
-def test_lapped_basis_is_orthonormal_across_blocks():
-    basis = transforms.lapped_basis()
-    np.testing.assert_allclose(basis.T @ basis, np.eye(8), atol=1e-12)
-    np.testing.assert_allclose(basis[:8].T @ basis[8:], np.zeros((8, 8)), atol=1e-12)
-    np.testing.assert_allclose(basis.sum(axis=0)[1:], 0, atol=1e-12)
-
-
-def test_lapped_basis_has_the_coding_gain_of_a_lapped_transform():
-    correlation = 0.95 ** np.abs(np.subtract.outer(np.arange(16), np.arange(16)))
-    basis = transforms.lapped_basis()
-    variances = np.diag(basis.T @ correlation @ basis)
-    assert -10 * np.log10(np.exp(np.log(variances).mean())) == pytest.approx(9.22, abs=0.02)
-
-
 def test_untrained_lapped_pair_reconstructs():
     sizes = dict(features=192, latents=768, hidden=4, blocks=(1, 1))
     analysis, synthesis = (
@@ -93,17 +79,3 @@ def test_the_receptive_field_fits_the_halo(pair):
 
 def _rows(gradient):
     return np.flatnonzero(np.abs(np.asarray(gradient)).sum(axis=(0, 2, 3)))
-
-
-def test_quality_gain_interpolates_between_its_ends():
-    gain = transforms.QualityGain(3, log_start=0.0, log_end=2.0)
-    quality = jnp.array([1.0, 50.5, 100.0])
-    y, _ = gain.init_with_output(jax.random.key(0), quality)
-    np.testing.assert_allclose(jnp.log(y[:, 0, 0, 0]), [0.0, 1.0, 2.0], atol=1e-5)
-
-
-def test_impossible_sizes_raise():
-    with pytest.raises(ValueError, match="multiple of 4"):
-        transforms.lapped_kernel(7)
-    with pytest.raises(ValueError, match="at most 32"):
-        transforms.merge_kernel(8, 40)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxlic import scores
+from jaxlic.metrics import scores
 from jaxlic.ops import distortion
 from tests.conftest import kodim
 

@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("grain")
 pytest.importorskip("orbax.checkpoint")
 
-from jaxlic import images
-from jaxlic.images import Picture
+from jaxlic.files import images
+from jaxlic.files.images import Picture
 from tests.conftest import DATA
 
 

@@ -2,8 +2,8 @@ import jax
 import numpy as np
 import pytest
 
-from jaxlic.data import DataError, pack
-from jaxlic.experiment import load_experiment
+from train.data import DataError, pack
+from train.experiment import load_experiment
 from train.loop import run
 
 

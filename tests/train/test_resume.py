@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from jaxlic.experiment import load_experiment
+from train.experiment import load_experiment
 from train.step import init_state
 
 SETTINGS = ["steps=24", "save_minutes=0.0005", "log_every=4", "eval_every=0"]

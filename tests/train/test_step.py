@@ -6,13 +6,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxlic.checkpoint import load_params
 from jaxlic.codecs.hyperprior import lmbda
-from jaxlic.experiment import load_experiment
 from jaxlic.losses import jnd
 from jaxlic.losses.rate_distortion import rate_distortion, squared_error
+from jaxlic.models import load_params
 from jaxlic.ops.jnd import smoothed
 from tests.random_params import random_params
+from train.experiment import load_experiment
 from train.step import adopt, draw_quality, init_state, make_step
 
 

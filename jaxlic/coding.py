@@ -1,0 +1,220 @@
+"""The way of an image: pixels to payloads and back, for any codec and any size of image.
+
+    image -> windows -> analyse -> latent -> tiles -> encode -> payloads
+    payloads -> decode -> latent -> windows -> synthesise -> image
+
+Tiles of 1024 pixels are coded independently. Windows of all images of a call, where they have
+buffers of the same size, go to the device together; coding is for the host.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxlic.core import Codec, Params
+from jaxlic.entropy.range_coder import CONSTRICTION, RangeCoder
+from jaxlic.entropy.tables import TableSets
+from jaxlic.ops.tiling import TILE, Pair, Tile, cut, edge_for, fill, padded, place, tiles
+
+Payloads = Sequence[Sequence[bytes]]  # By tile, then by level.
+
+_EDGES = (128, 256, 512, 768)
+_BATCH = 8  # Windows in one call, at most.
+_AHEAD = 32  # Windows that may be in memory.
+
+
+def compress(
+    codec: Codec,
+    params: Params,
+    tables: TableSets,
+    image: np.ndarray,
+    quality: float,
+    *,
+    range_coder: RangeCoder = CONSTRICTION,
+    edge: int = TILE,
+) -> list[list[bytes]]:
+    """The payloads of an image.
+
+    Args:
+        codec: with its `params` and `tables`.
+        image: uint8 `[H, W, 3]` of any size.
+        quality: in [1, 100].
+        range_coder: the entropy coder.
+        edge: of a tile, in pixels; part of the file format.
+
+    Returns:
+        For each tile its payloads, one a level.
+    """
+    (payloads,) = compress_batch(
+        codec, params, tables, [image], [quality], range_coder=range_coder, edge=edge
+    )
+    return payloads
+
+
+def compress_batch(
+    codec: Codec,
+    params: Params,
+    tables: TableSets,
+    images: Sequence[np.ndarray],
+    qualities: Sequence[float],
+    *,
+    range_coder: RangeCoder = CONSTRICTION,
+    edge: int = TILE,
+) -> list[list[list[bytes]]]:
+    """As `compress`, for images of any sizes; each has the payloads that it has alone."""
+    g = codec.geometry
+    payloads: list[list[list[bytes]]] = [[] for _ in images]
+    places = [
+        (i, tile)
+        for i, image in enumerate(images)
+        for tile in tiles(*padded(*image.shape[:2], g.stride), g.halo, edge=edge)
+    ]
+
+    def windows() -> Iterator[_Window]:
+        for i, tile in places:
+            part = cut(images[i], tile.window_start, tile.window_stop)
+            yield _Window(part, _buffer(tile, g.halo, edge), qualities[i], tile.window_shape)
+
+    def run(*batch: np.ndarray) -> jax.Array:
+        return codec.analyse(params, *batch)
+
+    for (i, tile), y in zip(places, _on_device(run, windows()), strict=True):
+        inner = tile.shrunk(g.latent_stride)
+        top, left = np.subtract(inner.start, inner.window_start)
+        y = y[top : top + inner.shape[0], left : left + inner.shape[1]]
+        payloads[i].append(codec.encode(params, tables, y, qualities[i], range_coder))
+    return payloads
+
+
+def latents(
+    codec: Codec,
+    params: Params,
+    tables: TableSets,
+    payloads: Payloads,
+    shape: Pair,
+    quality: float,
+    *,
+    range_coder: RangeCoder = CONSTRICTION,
+    edge: int = TILE,
+    key: jax.Array | None = None,
+) -> np.ndarray:
+    """What payloads say: float32 `[H', W', C]`, the same to the bit on every machine.
+
+    Args:
+        codec, params, tables, quality, range_coder, edge: as of `compress`.
+        payloads: of each tile, one or more.
+        shape: height and width of the image.
+        key: for codecs that draw what was not sent.
+
+    Raises:
+        BitstreamError: if they do not decode.
+    """
+    g = codec.geometry
+    height, width = padded(*shape, g.stride)
+    y_hat = np.empty((height // g.latent_stride, width // g.latent_stride, g.latents), "f4")
+    for i, tile in enumerate(tiles(height, width, g.halo, edge=edge)):
+        own = None if key is None else jax.random.fold_in(key, i)
+        inner = tile.shrunk(g.latent_stride)
+        (top, left), (bottom, right) = inner.start, inner.stop
+        y_hat[top:bottom, left:right] = codec.decode(
+            params, tables, payloads[i], quality, inner.shape, range_coder, own
+        )
+    return y_hat
+
+
+def synthesise(
+    codec: Codec,
+    params: Params,
+    y_hat: np.ndarray,
+    shape: Pair,
+    quality: float,
+    *,
+    edge: int = TILE,
+    key: jax.Array | None = None,
+) -> np.ndarray:
+    """The image of a latent: uint8 `[*shape, 3]`. Arguments as of `latents`."""
+    g = codec.geometry
+    found = list(tiles(*padded(*shape, g.stride), g.halo, edge=edge))
+
+    def windows() -> Iterator[_Window]:
+        for tile in found:
+            (top, left), (bottom, right) = tile.shrunk(g.latent_stride)[2:]
+            height, width = _buffer(tile, g.halo, edge)
+            buffer = (height // g.latent_stride, width // g.latent_stride)
+            yield _Window(y_hat[top:bottom, left:right], buffer, quality, tile.window_shape)
+
+    def run(*batch: np.ndarray) -> jax.Array:
+        return codec.synthesise(params, *batch, key)
+
+    image = np.empty((*shape, 3), np.uint8)
+    for tile, x in zip(found, _on_device(run, windows()), strict=True):
+        place(image, x, tile)
+    return image
+
+
+def decompress(
+    codec: Codec,
+    params: Params,
+    tables: TableSets,
+    payloads: Payloads,
+    shape: Pair,
+    quality: float,
+    *,
+    range_coder: RangeCoder = CONSTRICTION,
+    edge: int = TILE,
+    key: jax.Array | None = None,
+) -> np.ndarray:
+    """As `latents`, but on to the image, uint8 `[*shape, 3]`."""
+    settings = dict(edge=edge, key=key)
+    y_hat = latents(
+        codec, params, tables, payloads, shape, quality, range_coder=range_coder, **settings
+    )
+    return synthesise(codec, params, y_hat, shape, quality, **settings)
+
+
+class _Window(NamedTuple):
+    """What a device call is given of one tile: an array, its buffer's size, its valid size."""
+
+    part: np.ndarray
+    buffer: Pair
+    quality: float
+    size: Pair
+
+
+def _buffer(tile: Tile, halo: int, edge: int) -> Pair:
+    edges = (*_EDGES, edge + 2 * halo)
+    height, width = tile.window_shape
+    return edge_for(height, edges), edge_for(width, edges)
+
+
+def _on_device(
+    run: Callable[..., jax.Array], windows: Iterable[_Window]
+) -> Iterator[np.ndarray]:
+    """`run(arrays, qualities, sizes)` for all windows, those of equal buffers together.
+
+    A batch is a power of two, so that few programs have to be compiled; what comes out is in
+    the order of the windows, a few of which are in memory at a time.
+    """
+    remaining = iter(windows)
+    while chunk := list(itertools.islice(remaining, _AHEAD)):
+        groups: dict[Pair, list[int]] = {}
+        for i, window in enumerate(chunk):
+            groups.setdefault(window.buffer, []).append(i)
+        results: dict[int, np.ndarray] = {}
+        for buffer, members in groups.items():
+            while members:
+                count = min(_BATCH, 1 << len(members).bit_length() - 1)
+                batch, members = members[:count], members[count:]
+                outputs = run(
+                    np.stack([fill(chunk[i].part, buffer) for i in batch]),
+                    np.array([chunk[i].quality for i in batch], np.float32),
+                    np.array([chunk[i].size for i in batch], np.int32),
+                )
+                results |= zip(batch, np.asarray(outputs), strict=True)
+        for i in range(len(chunk)):
+            yield results.pop(i)

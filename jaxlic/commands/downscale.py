@@ -1,0 +1,83 @@
+"""jaxlic downscale."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+from typing import Any
+
+from jaxlic.commands import options
+from jaxlic.commands.files import UsageError, each, jobs, naming, tell
+
+
+def add(commands: Any) -> None:
+    """The parser."""
+    parser = options.command(
+        commands,
+        "downscale",
+        run,
+        "make JPEG or WebP thumbnails that any viewer opens and `upscale` turns back",
+        "  jaxlic downscale photo.png                 writes photo.x2.jpg\n"
+        "  jaxlic downscale photo.png -o small.webp --scale 4 --codec-quality 60\n"
+        "  jaxlic downscale holiday/ -o small/ --format webp",
+    )
+    options.add_files(
+        parser,
+        "image files or folders",
+        "the .jpg or .webp file",
+    )
+    options.add_scale(parser, "how many times smaller, default 2", default=2)
+    parser.add_argument(
+        "--format", choices=("jpeg", "webp"), help="default: what OUT is called, or jpeg"
+    )
+    parser.add_argument(
+        "--codec-quality",
+        type=options.codec_quality,
+        default=80,
+        metavar="Q",
+        help="the format's own quality, 30 to 95, default 80",
+    )
+    parser.add_argument("--model", help="id or folder, default sain-x2 or sain-x4")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Images to thumbnails."""
+    from jaxlic import thumbnail
+    from jaxlic.files import images
+
+    format_ = args.format
+    named = None if args.output is None else thumbnail.FORMATS.get(args.output.suffix.lower())
+    if format_ is None:
+        format_ = named or "jpeg"
+    elif named is not None and named != format_:
+        raise UsageError(f"{args.output}: is named as {named}, but --format says {format_}")
+    if args.output is not None and named is None and args.output.suffix and _single(args):
+        raise UsageError(f"{args.output}: thumbnails are .jpg or .webp files")
+    suffix = next(s for s, f in thumbnail.FORMATS.items() if f == format_)
+    todo = jobs(args, images.find, f".x{args.scale}{suffix}")
+    from jaxlic import api
+
+    rescaler = api.load(args.model or f"sain-x{args.scale}")
+    if not isinstance(rescaler, thumbnail.ImageRescaler):
+        raise UsageError(f"model {args.model} is a codec (jaxlic compress), not a rescaler")
+    if rescaler.scale != args.scale:
+        raise UsageError(f"model {args.model} has scale {rescaler.scale}, not {args.scale}")
+
+    def work(source: pathlib.Path, target: pathlib.Path) -> str:
+        picture = images.read(source)
+        tell(source, picture.notes)
+        if picture.alpha is not None:
+            tell(source, ["its transparency is dropped"])
+        with naming(source):
+            data = rescaler.encode(picture, format_, args.codec_quality)
+        images.write_bytes(target, data)
+        height, width = picture.rgb.shape[:2]
+        h, w = rescaler.reduced((height, width))
+        bpp = 8 * len(data) / (height * width)
+        return f"{width}x{height} to {w}x{h}, {len(data):,} bytes, {bpp:.3f} bpp"
+
+    return each(todo, work, "downscaling")
+
+
+def _single(args: argparse.Namespace) -> bool:
+    return len(args.inputs) == 1 and not args.inputs[0].is_dir() and not args.output.is_dir()

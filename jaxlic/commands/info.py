@@ -1,0 +1,56 @@
+"""jaxlic info."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+from typing import Any
+
+from jaxlic.commands import options
+from jaxlic.commands.files import naming, read
+
+
+def add(commands: Any) -> None:
+    """The parser."""
+    parser = options.command(
+        commands,
+        "info",
+        run,
+        "show what a .jlic file holds, without decoding it",
+        "  jaxlic info photo.jlic\n  jaxlic info photo.jlic --json",
+    )
+    parser.add_argument("input", type=pathlib.Path, help="a .jlic file")
+    parser.add_argument("--json", action="store_true", help="machine-readable")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints what a file says of itself."""
+    data = read(args.input)
+    from jaxlic import api
+
+    with naming(args.input):
+        description = api.describe(data)
+    if args.json:
+        print(json.dumps(description, indent=2))
+        return 0
+    sizes, levels = description["bytes"], description["levels"]
+    print(f"{args.input}")
+    print(f"  format     version {description['version']}")
+    print(f"  model      {description['model']}")
+    print(f"  quality    {description['quality']:g}")
+    print(f"  size       {description['width']}x{description['height']} pixels")
+    print(f"  coder      {description['coder']}, {description['entropy path']} entropy path")
+    print(f"  rate       {description['bpp']:.4f} bits per pixel")
+    print(f"  file       {sizes['file']:,} bytes")
+    print(f"    header   {sizes['header']:,}")
+    print(f"    image    {sizes['image']:,} in {len(sizes['tiles'])} tile(s)")
+    for name in ("alpha", "icc"):
+        if sizes[name]:
+            print(f"    {name:8} {sizes[name]:,}")
+    if levels["written"] > 1:
+        print(
+            f"  levels     {levels['written']}, {levels['missing payloads']} payloads cut off"
+        )
+    print(f"  checksums  {description['checksums']}")
+    return 0

@@ -1,0 +1,218 @@
+"""Real bytes, real decoding: one record an image, codec and quality."""
+
+from __future__ import annotations
+
+import pathlib
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxlic import api
+from jaxlic.files import images
+from jaxlic.metrics import scores
+from jaxlic.report.judges import Judge, scaled
+from jaxlic.rescaling.bicubic import RestoredBicubic
+from jaxlic.rescaling.rescaler import rescaler
+from jaxlic.thumbnail import ImageRescaler
+
+STANDARD = ("jpeg", "webp", "avif", "jxl")
+QUALITIES = {
+    "jpeg": (5, 10, 20, 30, 40, 50, 60, 70, 80, 85, 90),
+    "webp": (0, 5, 15, 30, 45, 60, 70, 80, 85, 90, 95),
+    "avif": (15, 25, 35, 45, 55, 65, 75, 80, 85),
+    "jxl": (20, 35, 50, 60, 70, 80, 85, 90),
+}
+MODEL_QUALITIES = (5, 15, 25, 35, 45, 55, 65, 75, 85, 95)
+THUMBNAIL_QUALITIES = (30, 50, 70, 80, 90)
+BICUBIC = {"bicubic-x2": 2, "bicubic-x4": 4}
+
+Record = dict[str, Any]
+Watch = Callable[[tuple[str, float], np.ndarray, np.ndarray], None]
+RoundTrip = Callable[[np.ndarray, float], tuple[int, np.ndarray]]
+
+
+def standard(codec: str) -> RoundTrip:
+    """A codec of `images.encode` as (image, quality) -> (bytes of the file, image)."""
+
+    def round_trip(image: np.ndarray, quality: float) -> tuple[int, np.ndarray]:
+        data = images.encode(image, codec, int(quality))
+        return len(data), images.decode(data, codec)
+
+    return round_trip
+
+
+def learned(
+    model: str | pathlib.Path, qualities: Sequence[float] | None = None
+) -> dict[str, tuple[RoundTrip, Sequence[float]]]:
+    """A model of ours by the names of its curves, for `evaluate`.
+
+    A codec has one; its file is complete, header and checksums included. A rescaler has two,
+    for thumbnails in JPEG and WebP; so have `bicubic-x2` and `bicubic-x4`.
+    """
+    if model in BICUBIC:
+        plain = rescaler(RestoredBicubic(BICUBIC[model], width=0))
+        down, up = (lambda x: plain.downscale({}, x)), (lambda x, s: plain.upscale({}, x, s))
+        return _thumbnails(str(model), down, up, qualities)
+    codec = api.load(model)
+    if isinstance(codec, ImageRescaler):
+        note = codec.note
+        return _thumbnails(str(model), codec.downscale, codec.upscale, qualities, note)
+
+    def round_trip(image: np.ndarray, quality: float) -> tuple[int, np.ndarray]:
+        data = codec.compress(image, quality)
+        return len(data), codec.decompress(data)
+
+    return {str(model): (round_trip, qualities or MODEL_QUALITIES)}
+
+
+def _thumbnails(name, down, up, qualities, note=None):
+    last: dict[str, Any] = {}  # An image is reduced once for all qualities.
+
+    def through(format_: str) -> RoundTrip:
+        def round_trip(image: np.ndarray, quality: float) -> tuple[int, np.ndarray]:
+            if last.get("image") is not image:
+                last.update(image=image, small=down(image))
+            comment = None if note is None else note(image.shape[:2]).text()
+            data = images.encode(last["small"], format_, round(quality), comment=comment)
+            return len(data), up(images.decode(data, format_), image.shape[:2])
+
+        return round_trip
+
+    qualities = qualities or THUMBNAIL_QUALITIES
+    return {f"{name}/{f}": (through(f), qualities) for f in ("jpeg", "webp")}
+
+
+def evaluate(
+    files: Iterable[pathlib.Path],
+    codecs: dict[str, tuple[RoundTrip, Sequence[float]]],
+    border: int = 0,
+    judge: Judge | None = None,
+    watch: Watch | None = None,
+) -> Iterable[Record]:
+    """Yields a record for each file, codec and quality.
+
+    A record holds codec, image, quality, bytes, bpp, psnr (RGB), psnr_y and ssim_y (luma,
+    `border` pixels cropped), border, and seconds (there and back; making a thumbnail counts
+    for the first of its files alone), and what `judge` says of image and decoded image.
+    `watch` is shown every (codec, quality), image and decoded image.
+
+    Raises:
+        images.ImageError: if a file is no image.
+    """
+    for file in files:
+        image = images.read(file).rgb
+        for name, (round_trip, qualities) in codecs.items():
+            for quality in qualities:
+                began = time.perf_counter()
+                size, back = round_trip(image, quality)
+                seconds = time.perf_counter() - began
+                if watch is not None:
+                    watch((name, quality), image, back)
+                yield {
+                    "codec": name,
+                    "image": file.name,
+                    "quality": quality,
+                    "bytes": size,
+                    "bpp": 8 * size / (image.shape[0] * image.shape[1]),
+                    "psnr": scores.psnr(image, back),
+                    "psnr_y": scores.psnr_luma(image, back, border),
+                    "ssim_y": scores.ssim_luma(image, back, border),
+                    "border": border,
+                    "seconds": seconds,
+                    **(judge(image, back) if judge else {}),
+                }
+
+
+def curves(
+    records: Sequence[Record], metric: str = "psnr"
+) -> dict[str, list[tuple[float, float, float]]]:
+    """By codec the points (quality, mean bpp, mean of the metric), averaged over images."""
+    rate, value = averages(records, "bpp"), averages(records, metric)
+    result: dict[str, list[tuple[float, float, float]]] = {}
+    for codec in dict.fromkeys(r["codec"] for r in records):
+        keys = sorted(key for key in rate if key[0] == codec)
+        result[codec] = [(key[1], rate[key], value[key]) for key in keys]
+    return result
+
+
+def averages(records: Sequence[Record], metric: str) -> dict[tuple[str, float], float]:
+    """The mean of a metric over images, by (codec, quality)."""
+    values: dict[tuple[str, float], list[float]] = {}
+    for r in records:
+        values.setdefault((r["codec"], r["quality"]), []).append(r[metric])
+    return {key: float(np.mean(v)) for key, v in values.items()}
+
+
+def at_equal_bytes(
+    records: Sequence[Record], anchor: str, metric: str = "psnr_y"
+) -> dict[tuple[str, float], float | None]:
+    """What `anchor` reaches at the rate of every (codec, quality), by its own curve.
+
+    Interpolated between the anchor's mean points over the logarithm of the rate; None
+    outside of them.
+
+    Raises:
+        ValueError: if there is no record of `anchor`.
+    """
+    rate, value = averages(records, "bpp"), averages(records, metric)
+    curve = sorted((rate[key], value[key]) for key in rate if key[0] == anchor)
+    if not curve:
+        raise ValueError(f"{anchor} was not evaluated")
+    x, y = np.log([p[0] for p in curve]), [p[1] for p in curve]
+    return {
+        key: float(np.interp(np.log(bpp), x, y)) if x[0] <= np.log(bpp) <= x[-1] else None
+        for key, bpp in rate.items()
+    }
+
+
+def bd_rates(
+    points: dict[str, list[tuple[float, float, float]]], anchor: str, metric: str = "psnr"
+) -> dict[str, float | None]:
+    """By codec the BD-rate against `anchor` over 0.2 to 1.0 bpp, in per cent.
+
+    At equal `metric`, of which `points` are. None where a curve does not cover enough of that
+    range, or the two have no value of the metric in common.
+    """
+    curve = {
+        codec: [(rate, float(scaled(metric, np.array(value)))) for _, rate, value in found]
+        for codec, found in points.items()
+    }
+    result: dict[str, float | None] = {}
+    for codec in curve:
+        try:
+            result[codec] = scores.bd_rate(curve[anchor], curve[codec])
+        except ValueError:
+            result[codec] = None
+    return result
+
+
+def plot(points: dict[str, list[tuple[float, float, float]]], title: str) -> bytes:
+    """The curves as a PNG. Needs the extra `jaxlic[eval]`."""
+    import io
+
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 5), dpi=120)
+    for codec, curve in points.items():
+        axes.plot(
+            [p[1] for p in curve],
+            [p[2] for p in curve],
+            marker="o",
+            markersize=3,
+            linestyle="--" if codec in STANDARD else "-",
+            label=codec,
+        )
+    axes.set(xlabel="bits per pixel (bytes of the file)", ylabel="PSNR (RGB), dB", title=title)
+    axes.set_xlim(left=0)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    out = io.BytesIO()
+    figure.tight_layout()
+    figure.savefig(out, format="png")
+    pyplot.close(figure)
+    return out.getvalue()

@@ -1,0 +1,161 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxlic.files import images
+from jaxlic.files.images import ImageError, Picture
+
+RGB = np.random.default_rng(0).integers(0, 256, (9, 7, 3)).astype(np.uint8)
+
+
+def _save(tmp_path, image, name, **options):
+    path = tmp_path / name
+    image.save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "tiff", "bmp"])
+def test_lossless_formats_come_back(tmp_path, suffix):
+    path = tmp_path / f"x.{suffix}"
+    images.write(path, Picture(RGB))
+    np.testing.assert_array_equal(images.read(path).rgb, RGB)
+
+
+def test_grey_and_palette_become_rgb(tmp_path):
+    grey = Image.fromarray(RGB[..., 0])
+    read = images.read(_save(tmp_path, grey, "g.png"))
+    np.testing.assert_array_equal(read.rgb, np.repeat(RGB[..., :1], 3, axis=-1))
+    palette = Image.fromarray(RGB).quantize(8)
+    read = images.read(_save(tmp_path, palette, "p.png"))
+    np.testing.assert_array_equal(read.rgb, np.asarray(palette.convert("RGB")))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_alpha_is_kept_apart(tmp_path, mode):
+    alpha = np.arange(63, dtype=np.uint8).reshape(9, 7)
+    image = Image.fromarray(RGB)
+    if mode == "P":
+        image = image.quantize(4)
+        image.info["transparency"] = 0
+        alpha = np.where(np.asarray(image) == 0, 0, 255)
+    else:
+        image = image.convert(mode[:-1])
+        image.putalpha(Image.fromarray(alpha))
+    np.testing.assert_array_equal(images.read(_save(tmp_path, image, "a.png")).alpha, alpha)
+
+
+def test_opaque_alpha_is_none(tmp_path):
+    path = _save(tmp_path, Image.fromarray(RGB).convert("RGBA"), "o.png")
+    assert images.read(path).alpha is None
+
+
+def test_16_bits_are_reduced_and_it_is_said(tmp_path):
+    deep = (np.arange(63).reshape(9, 7) * 1000).astype(np.uint16)
+    read = images.read(_save(tmp_path, Image.fromarray(deep), "d.png"))
+    np.testing.assert_array_equal(read.rgb[..., 0], deep >> 8)
+    assert "16 to 8 bits" in read.notes[0]
+
+
+def test_cmyk_becomes_rgb_and_it_is_said(tmp_path):
+    read = images.read(_save(tmp_path, Image.fromarray(RGB).convert("CMYK"), "c.tiff"))
+    assert np.abs(read.rgb.astype(int) - RGB).max() <= 1
+    assert "CMYK" in read.notes[0]
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = _save(tmp_path, Image.fromarray(RGB), "e.png", exif=exif)
+    np.testing.assert_array_equal(images.read(path).rgb, np.rot90(RGB, -1))
+
+
+def test_icc_profile_is_carried(tmp_path):
+    from PIL import ImageCms
+
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    path = _save(tmp_path, Image.fromarray(RGB), "i.png", icc_profile=profile)
+    assert images.read(path).icc == profile
+    images.write(tmp_path / "again.png", images.read(path))
+    assert images.read(tmp_path / "again.png").icc == profile
+
+
+def test_what_cannot_be_read_is_one_kind_of_error(tmp_path):
+    (tmp_path / "text.png").write_text("not an image")
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    whole = io.BytesIO()
+    Image.fromarray(RGB).save(whole, "PNG")
+    (tmp_path / "cut.png").write_bytes(whole.getvalue()[:-40])
+    for name in ("text.png", "empty.jpg", "cut.png", "missing.png", "."):
+        with pytest.raises(ImageError) as caught:
+            images.read(tmp_path / name)
+        assert "\n" not in str(caught.value) and str(tmp_path) in str(caught.value)
+
+
+def test_too_many_pixels_are_refused_unread(tmp_path):
+    path = _save(tmp_path, Image.new("1", (20_000, 6_000)), "huge.png")
+    with pytest.raises(ImageError, match="over 100 megapixels"):
+        images.read(path)
+
+
+def test_writing_is_all_or_nothing(tmp_path):
+    path = tmp_path / "x.png"
+    images.write(path, Picture(RGB))
+    before = path.read_bytes()
+    with pytest.raises(ImageError):
+        images.write(tmp_path / "x.unknown", Picture(RGB))
+    with pytest.raises(ImageError, match="No such file"):
+        images.write(tmp_path / "no" / "x.png", Picture(RGB))
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["x.png"]
+
+
+def test_alpha_planes_round_trip_and_are_checked():
+    plane = RGB[..., 0]
+    data = images.encode_grey(plane)
+    np.testing.assert_array_equal(images.decode_grey(data, (9, 7)), plane)
+    with pytest.raises(ImageError, match="does not match"):
+        images.decode_grey(data, (9, 8))
+    with pytest.raises(ImageError, match="damaged"):
+        images.decode_grey(b"nothing", (9, 7))
+
+
+@pytest.mark.parametrize("codec", ["jpeg", "webp"])
+def test_standard_codecs_lose_little_at_high_quality(photo, codec):
+    data = images.encode(photo, codec, 95)
+    assert len(data) < photo.size / 2
+    assert np.abs(images.decode(data, codec).astype(int) - photo).mean() < 6
+
+
+def test_find_looks_into_subfolders(tmp_path):
+    (tmp_path / "sub").mkdir()
+    images.write(tmp_path / "sub" / "b.png", Picture(RGB))
+    images.write(tmp_path / "a.png", Picture(RGB))
+    (tmp_path / "notes.txt").write_text("x")
+    assert [p.name for p in images.find(tmp_path)] == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize("codec", ["jpeg", "webp"])
+def test_comments_travel_in_the_file(photo, tmp_path, codec):
+    path = tmp_path / "a"
+    path.write_bytes(images.encode(photo, codec, 80, comment="one two 3"))
+    assert images.comment_of(path) == "one two 3"
+    path.write_bytes(images.encode(photo, codec, 80))
+    assert images.comment_of(path) is None
+    path.write_bytes(b"no image")
+    assert images.comment_of(path) is None
+    assert images.comment_of(tmp_path / "missing") is None
+
+
+def test_comments_of_others_are_bounded_and_printable(photo, tmp_path):
+    path = tmp_path / "a.jpg"
+    for text, expected in (("x" * 201, None), ("x" * 200, "x" * 200), ("a\nb", None)):
+        path.write_bytes(images.encode(photo, "jpeg", 80, comment=text))
+        assert images.comment_of(path) == expected
+
+
+def test_fast_jpeg_has_the_same_pixels(photo):
+    slow, fast = (images.encode(photo, "jpeg", 70, fast=f) for f in (False, True))
+    assert len(slow) < len(fast)
+    np.testing.assert_array_equal(images.decode(slow, "jpeg"), images.decode(fast, "jpeg"))

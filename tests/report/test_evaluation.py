@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxlic import cli
+from jaxlic.metrics import scores
+from jaxlic.report import evaluation
+from tests.conftest import DATA
+
+FILE = DATA / "kodim23_crop.png"
+
+
+def test_records_hold_real_bytes_and_real_error():
+    codecs = {"jpeg": (evaluation.standard("jpeg"), (50, 90))}
+    records = list(evaluation.evaluate([FILE], codecs))
+    assert [r["quality"] for r in records] == [50, 90]
+    low, high = records
+    assert low["bytes"] < high["bytes"] and low["psnr"] < high["psnr"]
+    image = np.asarray(Image.open(FILE))
+    size, back = evaluation.standard("jpeg")(image, 50)
+    error = np.mean((image.astype(float) - back) ** 2)
+    assert low["bytes"] == size
+    assert low["psnr"] == pytest.approx(10 * np.log10(255**2 / error))
+
+
+def test_curves_average_over_images():
+    records = [
+        {"codec": "a", "quality": 1, "bpp": 0.1, "psnr": 30.0},
+        {"codec": "a", "quality": 1, "bpp": 0.3, "psnr": 32.0},
+        {"codec": "b", "quality": 2, "bpp": 0.5, "psnr": 40.0},
+    ]
+    curves = evaluation.curves(records)
+    assert curves["a"] == [(1, pytest.approx(0.2), 31.0)]
+    assert curves["b"] == [(2, 0.5, 40.0)]
+
+
+def test_a_curve_too_short_for_bd_rate_is_none():
+    pytest.importorskip("bjontegaard")
+    points = {"jpeg": [(q, 0.1 * q, 25.0 + q) for q in range(1, 12)], "a": [(1, 0.5, 30.0)]}
+    result = evaluation.bd_rates(points, "jpeg")
+    assert result["a"] is None and result["jpeg"] == pytest.approx(0, abs=1e-6)
+
+
+def test_thumbnails_have_a_curve_a_format():
+    codecs = evaluation.learned("bicubic-x2", (40, 90))
+    assert list(codecs) == ["bicubic-x2/jpeg", "bicubic-x2/webp"]
+    records = list(evaluation.evaluate([FILE], codecs, border=2))
+    image = np.asarray(Image.open(FILE).convert("RGB"))
+    assert len(records) == 4
+    for low, high in (records[:2], records[2:]):
+        assert low["bytes"] < high["bytes"] and low["psnr_y"] < high["psnr_y"]
+        assert 20 < low["psnr_y"] < 50 and 0.5 < low["ssim_y"] < 1
+    round_trip, _ = codecs["bicubic-x2/jpeg"]
+    size, back = round_trip(image, 40)
+    assert records[0]["bytes"] == size
+    assert records[0]["psnr_y"] == scores.psnr_luma(image, back, 2)
+
+
+def test_what_an_anchor_reaches_at_equal_bytes():
+    def record(codec, quality, bpp, psnr_y):
+        return {"codec": codec, "quality": quality, "bpp": bpp, "psnr_y": psnr_y}
+
+    records = [
+        record("jpeg", 10, 0.1, 20.0),
+        record("jpeg", 90, 0.4, 30.0),
+        record("a", 1, 0.2, 99.0),
+        record("a", 2, 0.5, 99.0),
+    ]
+    result = evaluation.at_equal_bytes(records, "jpeg")
+    assert result["a", 1] == pytest.approx(25.0)  # Halfway between, in the logarithm.
+    assert result["a", 2] is None
+    assert result["jpeg", 90] == pytest.approx(30.0)
+
+
+def test_the_command_compares_thumbnails_with_whole_images(tmp_path, capsys):
+    arguments = ["eval", str(DATA), "--models", "bicubic-x2", "--codecs", "jpeg"]
+    assert cli.main([*arguments, "--qualities", "50,90", "--border", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    row = next(line for line in lines if line.startswith("bicubic-x2/webp"))
+    assert len(row.split()) == 7 and 0 < float(row.split()[5]) < 1
+
+
+def test_bd_rate_at_equal_values_of_a_measure_where_less_is_better():
+    pytest.importorskip("bjontegaard")
+
+    def record(codec, factor, quality):
+        rate = 0.1 * 2**quality
+        return {"codec": codec, "quality": quality, "bpp": factor * rate, "gmsd": 0.1 / rate}
+
+    records = [record(c, f, q) for c, f in (("a", 1), ("b", 0.8)) for q in range(5)]
+    points = evaluation.curves(records, "gmsd")
+    result = evaluation.bd_rates(points, "a", "gmsd")
+    assert result["b"] == pytest.approx(-20, abs=0.1)
+
+
+def test_the_command_prints_the_measures(tmp_path, capsys):
+    (tmp_path / "a.png").write_bytes(FILE.read_bytes())
+    command = ["eval", str(tmp_path), "--models", "", "--codecs", "jpeg"]
+    assert cli.main([*command, "--metrics", "gmsd,jnd"]) == 0
+    out = capsys.readouterr().out
+    assert "jnd_share" in out and "at equal gmsd" in out
+    assert cli.main([*command, "--anchor", "webp"]) == 2
+    assert "--anchor is one of jpeg" in capsys.readouterr().err
+    assert cli.main([*command, "--metrics", "beauty"]) == 2
+    assert "metrics are ms-ssim" in capsys.readouterr().err

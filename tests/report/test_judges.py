@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+
+from jaxlic.metrics import frechet
+from jaxlic.models import ModelError, save_arrays
+from jaxlic.report import evaluation, judges
+from tests.conftest import DATA
+from tests.nn.test_efficientnet import random_arrays
+
+FILE = DATA / "kodim23_crop.png"
+SHIPS = {name: None for name in ("ms-ssim", "gmsd", "jnd", "st-lpips")}
+
+
+def test_measures_are_added_to_the_records():
+    codecs = {"jpeg": (evaluation.standard("jpeg"), (20, 95))}
+    judge = judges.judge(SHIPS)
+    low, high = evaluation.evaluate([FILE], codecs, judge=judge)
+    assert set(judges.columns(list(SHIPS))) <= set(low)
+    assert low["ms_ssim"] < high["ms_ssim"] < 1
+    for name in ("gmsd", "st_lpips", "jnd_share", "jnd_excess"):
+        assert 0 < high[name] < low[name] < 5
+    tiny = np.zeros((20, 20, 3), np.uint8)
+    assert np.isnan(judge(tiny, tiny)["ms_ssim"]) and judge(tiny, tiny)["gmsd"] == 0
+    assert judges.judge({})(tiny, tiny) == {}
+
+
+def test_names_and_files():
+    assert judges.parse("") == {}
+    found = judges.parse("gmsd,dists=a/b.safetensors,fd-effnetlite0=c")
+    assert found == {"gmsd": None, "dists": "a/b.safetensors", "fd-effnetlite0": "c"}
+    assert judges.columns(list(found)) == ["gmsd", "dists"]
+    for text, message in {
+        "beauty": "metrics are ms-ssim",
+        "lpips-alex": "needs its network",
+        "st-lpips-vgg=": "needs its network",
+        "gmsd=file": "takes no file",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            judges.parse(text)
+
+
+def test_a_set_is_judged_together(tmp_path):
+    assert judges.collector(SHIPS) is None
+    path = tmp_path / "lite0.safetensors"
+    save_arrays(path, random_arrays(), "579344248a93e230" + 48 * "0")
+    assert isinstance(judges.collector({judges.SET: str(path)}), frechet.Collector)
+    with pytest.raises(ModelError, match="cannot be read"):
+        judges.collector({judges.SET: str(tmp_path / "none")})
+
+
+def test_more_is_better_on_the_scale():
+    assert judges.scaled("psnr_y", np.array(30.0)) == 30
+    assert judges.scaled("ms_ssim", np.array(0.99)) == pytest.approx(20)
+    assert judges.scaled("jnd_share", np.array(0.01)) == pytest.approx(20)

@@ -1,0 +1,167 @@
+"""What a config returns, and how one is read from a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import pathlib
+import runpy
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import optax
+
+from jaxlic.core import (
+    MAX_QUALITY,
+    MIN_QUALITY,
+    Builder,
+    Codec,
+    Loss,
+    Params,
+    Reconstruction,
+    Rescaler,
+)
+from jaxlic.errors import Error
+from jaxlic.models import Spec, assemble
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A training run, fully described. Building one touches no disk and no device.
+
+    Attributes:
+        name: the id that exported weights will carry.
+        spec: the architecture, as it will be written beside exported weights.
+        builders: architectures of the config's own that the spec may name.
+        assembly: what the spec's builder is told in training alone, such as `quantise` of a
+            codec, or the channel `through` which a rescaler's thumbnails go.
+        only: trains the parameters that have one of these in their path, such as
+            "params/context/refine_0/conv/bias"; none for all.
+        loss: a term, as in `jaxlic.losses`.
+        optimizer: any optax transformation.
+        crop, batch: edge of the square training crops in pixels, and how many a step.
+        steps: optimiser steps in all.
+        seed: decides initialisation, noise, crops and their order.
+        ema_decay: of the averaged parameters, which are the ones exported.
+        log_every: steps between lines of metrics.
+        save_minutes: minutes between checkpoints.
+        eval_every: steps between evaluations on the held-out images; 0 for none.
+        qualities: the range that is drawn from in training.
+        held_out: how many images of the folder (the last by hashed name) are never
+            trained on.
+        eval_qualities: where the held-out images are evaluated.
+        maps: by name what the loss needs beside the image, computed from it: functions of
+            `[B, H, W, 3]` in [0, 1] to `[B, H, W, ...]`. They see `margin` pixels more than
+            the crop on every side, so that the maps are those of the whole image.
+        margin: see `maps`.
+        init_from: id of shipped weights or path of exported ones to start from; what the
+            architecture has beyond theirs starts fresh.
+    """
+
+    name: str
+    spec: Spec
+    loss: Loss
+    optimizer: optax.GradientTransformation
+    crop: int
+    batch: int
+    steps: int
+    seed: int = 0
+    ema_decay: float = 0.999
+    log_every: int = 50
+    save_minutes: float = 5.0
+    eval_every: int = 1000
+    qualities: tuple[float, float] = (MIN_QUALITY, MAX_QUALITY)
+    held_out: int = 16
+    eval_qualities: Sequence[float] = (20.0, 50.0, 80.0)
+    maps: Mapping[str, Callable[[jax.Array], jax.Array]] = dataclasses.field(
+        default_factory=dict
+    )
+    margin: int = 0
+    init_from: str | None = None
+    builders: tuple[Builder, ...] = ()
+    assembly: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    only: tuple[str, ...] = ()
+
+    @functools.cached_property
+    def codec(self) -> Codec | Rescaler:
+        """What is trained."""
+        codec = assemble(self.spec, self.builders, **self.assembly)
+        return _training_only(codec, self.only)
+
+
+def _training_only(codec: Codec | Rescaler, parts: Sequence[str]) -> Codec | Rescaler:
+    """The codec, gradients reaching only parameters that have one of `parts` in their path."""
+
+    def forward(params: Params, *args: Any) -> Reconstruction:
+        def chosen(path, a):
+            name = jax.tree_util.keystr(path, simple=True, separator="/")
+            return a if any(part in name for part in parts) else jax.lax.stop_gradient(a)
+
+        return codec.forward(jax.tree_util.tree_map_with_path(chosen, params), *args)
+
+    return codec._replace(forward=forward) if parts else codec
+
+
+class ConfigError(Error):
+    """A config that cannot be used; the message says why in one line."""
+
+
+def load_experiment(path: str | pathlib.Path, overrides: dict[str, Any]) -> Experiment:
+    """Runs the config at `path` and calls its `experiment` with `overrides`.
+
+    Note that a config is Python and is executed: load only those you trust.
+
+    Raises:
+        ConfigError: if there is no such file, it defines no `experiment`, or a name or a
+            value among the overrides does not fit the function's signature.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such config")
+    function = runpy.run_path(str(path)).get("experiment")
+    if not callable(function):
+        raise ConfigError(f"{path}: defines no function called experiment")
+    known = inspect.signature(function).parameters
+    hints = typing.get_type_hints(function)
+    kwargs = {}
+    for name, value in overrides.items():
+        if name not in known:
+            raise ConfigError(
+                f"{path}: has no setting {name!r}; it has {', '.join(sorted(known))}"
+            )
+        kwargs[name] = _convert(name, value, hints.get(name, str))
+    return function(**kwargs)
+
+
+def parse_overrides(settings: Sequence[str]) -> dict[str, str]:
+    """`["steps=10", "seed=3"]` to a dictionary of strings.
+
+    Raises:
+        ConfigError: if an element is not of the form name=value.
+    """
+    pairs = [setting.partition("=") for setting in settings]
+    for name, equals, _ in pairs:
+        if not equals or not name:
+            raise ConfigError(f"--set takes name=value, got {name!r}")
+    return {name: value for name, _, value in pairs}
+
+
+def _convert(name: str, value: Any, hint: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    choices = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if types.NoneType in choices and value.lower() == "none":
+        return None
+    kind = next(choice for choice in choices if choice is not types.NoneType)
+    if kind is bool:
+        if value.lower() not in ("true", "false"):
+            raise ConfigError(f"{name} must be true or false, got {value!r}")
+        return value.lower() == "true"
+    try:
+        return kind(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{name} must be {kind.__name__}, got {value!r}") from error
