@@ -9,7 +9,9 @@ gradient inside `lax.scan` 24 times what it takes outside. Here
 * on CPU the weight gradient of a strided convolution is one matrix product a kernel tap, and
   its input gradient is the transposed convolution above (a `custom_vjp`).
 
-Accelerators keep XLA's own gradients. `tests/benchmarks/train_step.py` shows what it buys.
+Which it is, is decided where a program is lowered: accelerators keep XLA's own gradients.
+`tests/benchmarks/train_step.py` shows what it buys.
+
 All arrays are NHWC, kernels HWIO. Kernels of transposed convolutions are HWIO as well, I
 being the channels that come in.
 """
@@ -66,9 +68,7 @@ def conv2d(
         padding = same_padding(kernel.shape[0])
     if kernel.shape[:2] == (1, 1) and stride == 1 and padding == ((0, 0), (0, 0)):
         return jnp.dot(x, kernel[0, 0], precision=precision)
-    if jax.default_backend() == "cpu":
-        return _conv_cpu(x, kernel, stride, padding, precision)
-    return _conv(x, kernel, stride, padding, precision)
+    return _convolution(x, kernel, stride, padding, precision)
 
 
 def conv2d_transpose(
@@ -146,16 +146,24 @@ def _conv(x, kernel, stride, padding, precision):
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def _conv_cpu(x, kernel, stride, padding, precision):
+def _convolution(x, kernel, stride, padding, precision):
     return _conv(x, kernel, stride, padding, precision)
 
 
-def _conv_cpu_forward(x, kernel, stride, padding, precision):
+def _forward(x, kernel, stride, padding, precision):
     return _conv(x, kernel, stride, padding, precision), (x, kernel)
 
 
-def _conv_cpu_backward(stride, padding, precision, residuals, dy):
-    x, kernel = residuals
+def _backward(stride, padding, precision, residuals, dy):
+    def plain(x, kernel, dy):
+        convolve = functools.partial(_conv, stride=stride, padding=padding, precision=precision)
+        return jax.vjp(convolve, x, kernel)[1](dy)
+
+    cpu = functools.partial(_backward_cpu, stride, padding, precision)
+    return lax.platform_dependent(*residuals, dy, cpu=cpu, default=plain)
+
+
+def _backward_cpu(stride, padding, precision, x, kernel, dy):
     adjoint = kernel.swapaxes(2, 3)
     low = (padding[0][0], padding[1][0])
     dx = _transpose(dy, adjoint, stride, low, x.shape[1:3], precision, _conv_raw)
@@ -165,7 +173,7 @@ def _conv_cpu_backward(stride, padding, precision, residuals, dy):
     return dx, _kernel_gradient(x, dy, kernel.shape, stride, padding, precision)
 
 
-_conv_cpu.defvjp(_conv_cpu_forward, _conv_cpu_backward)
+_convolution.defvjp(_forward, _backward)
 
 
 def _conv_raw(x, kernel, *, padding, precision):

@@ -7,6 +7,10 @@ multiply-add, while no partial sum exceeds 2**24. Magnitudes of at most 256 also
 bfloat16 and TF32 inputs. `bound` proves both for given weights. Integer convolutions are
 not used because XLA lacks them on GPU.
 
+A library may compute a 3x3 convolution by Winograd's transform or by FFT, whose intermediates
+are no integers: its sums are off by a little (0.15 at most, emulated on shipped weights). So
+sums are rounded to the nearest integer before anything else is done with them.
+
 Training keeps real-valued weights and rounds them in the forward pass, straight through
 (Ballé, Johnston & Minnen 2019, "Integer networks for data compression with latent-variable
 models", describes the approach; rescaling here is by powers of two).
@@ -43,6 +47,20 @@ def compand(x: jax.Array) -> jax.Array:
     middle = jnp.clip(x - near, -256, 256)
     far = jnp.clip(x - near - middle, -2032, 2032)
     return near + round_ste(middle / 4 + far / 16)
+
+
+def whole_sums(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The sums of a convolution of integers, whatever algorithm computes it.
+
+    Args:
+        x: integer-valued float32 `[B, H, W, I]`.
+        kernel: likewise, `[k, k, I, O]`.
+
+    Returns:
+        `[B, H, W, O]`, exact where no partial sum exceeds 2**24 and the algorithm errs by less
+        than a half.
+    """
+    return _nearest(conv2d(x, kernel, precision=lax.Precision.HIGHEST))
 
 
 class ExactConv(nn.Module):
@@ -88,7 +106,7 @@ class ExactConv(nn.Module):
         bias = self.param("bias", start, (self.features,))
         x = clip(x, -self.in_max, self.in_max)
         kernel, bias = self._integers(kernel, bias)
-        total = conv2d(x, kernel, precision=lax.Precision.HIGHEST) + bias
+        total = whole_sums(x, kernel) + bias
         y = round_ste(total * 2.0**-self._shift)
         return clip(y, self.low, self.high)
 
@@ -157,7 +175,7 @@ class ExactLinear(nn.Module):
         kernel = self._integers(self.param("kernel", init, (3, 3, x.shape[-1], self.features)))
         x = clip(x, -self.in_max, self.in_max)
         high = round_ste(x / _SPLIT)
-        total = _SPLIT * self._sums(high, kernel) + self._sums(x - _SPLIT * high, kernel)
+        total = _SPLIT * whole_sums(high, kernel) + whole_sums(x - _SPLIT * high, kernel)
         return round_ste(total * 2.0**-self.weight_fraction)
 
     def bound(self) -> float:
@@ -174,12 +192,18 @@ class ExactLinear(nn.Module):
             raise ValueError(f"{self.name}: sums up to {total} exceed 2**24")
         return total
 
-    def _sums(self, x, kernel):
-        return conv2d(x, kernel, precision=lax.Precision.HIGHEST)
-
     def _integers(self, kernel):
         largest = MAX_MAGNITUDE - 1
         return round_ste(clip(kernel * 2.0**self.weight_fraction, -largest, largest))
+
+
+@jax.custom_vjp
+def _nearest(x: jax.Array) -> jax.Array:
+    """The nearest integer, also above 2**23, where x + 1/2 is none; straight through."""
+    return jnp.round(x)
+
+
+_nearest.defvjp(lambda x: (jnp.round(x), None), lambda _, g: (g,))
 
 
 def _rounded(a, scale):

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxlic.nn.conv import conv2d
 from jaxlic.nn.exact import LIMIT, ExactConv, ExactLinear, compand
 
 LAYER = dict(kernel_size=3, in_fraction=5, in_max=255, out_fraction=5, low=0, high=255)
@@ -117,3 +118,76 @@ def test_linear_predictions_that_could_overflow_are_refused():
     heavy = {"params": {"kernel": jnp.full((3, 3, 16, 2), 1.5)}}
     with pytest.raises(ValueError, match="exceed 2\\*\\*24"):
         ExactLinear(2).apply(heavy, method="bound")
+
+
+def _winograd(x, kernel):
+    """F(4x4, 3x3) in float32 (Lavin & Gray 2016, arXiv:1509.09308): as cuDNN may compute it."""
+    b = np.array(
+        [
+            [4, 0, -5, 0, 1, 0],
+            [0, -4, -4, 1, 1, 0],
+            [0, 4, -4, -1, 1, 0],
+            [0, -2, -1, 2, 1, 0],
+            [0, 2, -1, -2, 1, 0],
+            [0, 4, 0, -5, 0, 1],
+        ],
+        np.float32,
+    )
+    g = np.array(
+        [
+            [1 / 4, 0, 0],
+            [-1 / 6, -1 / 6, -1 / 6],
+            [-1 / 6, 1 / 6, -1 / 6],
+            [1 / 24, 1 / 12, 1 / 6],
+            [1 / 24, -1 / 12, 1 / 6],
+            [0, 0, 1],
+        ],
+        np.float32,
+    )
+    a = np.array(
+        [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]],
+        np.float32,
+    )
+    n, height, width, _ = x.shape
+    x = np.pad(x, ((0, 0), (1, 1 + -height % 4 + 2), (1, 1 + -width % 4 + 2), (0, 0)))
+    u = np.einsum("ap,pqio,bq->abio", g, kernel, g)
+    out = np.zeros((n, height + -height % 4, width + -width % 4, kernel.shape[3]), np.float32)
+    for i in range(0, height, 4):
+        for j in range(0, width, 4):
+            tile = x[:, i : i + 6, j : j + 6]
+            v = np.einsum("ap,npqi,bq->nabi", b, tile, b)
+            m = np.einsum("nabi,abio->nabo", v, u)
+            out[:, i : i + 4, j : j + 4] = np.einsum("pa,nabo,qb->npqo", a, m, a)
+    return out[:, :height, :width]
+
+
+def _fft(x, kernel):
+    """Through the frequency domain, in complex64."""
+    height, width = x.shape[1:3]
+    shape = (height + 2, width + 2)
+    fx = np.fft.rfft2(x, shape, axes=(1, 2)).astype(np.complex64)
+    fk = np.fft.rfft2(kernel[::-1, ::-1], shape, axes=(0, 1)).astype(np.complex64)
+    product = np.einsum("nhwi,hwio->nhwo", fx, fk).astype(np.complex64)
+    full = np.fft.irfft2(product, shape, axes=(1, 2)).astype(np.float32)
+    return full[:, 1 : 1 + height, 1 : 1 + width]
+
+
+@pytest.mark.parametrize("algorithm", [_winograd, _fft])
+def test_algorithms_whose_intermediates_are_no_integers_flip_no_output(monkeypatch, algorithm):
+    rng = np.random.default_rng(0)
+    layer = ExactConv(64, **LAYER)
+    x = np.floor(np.abs(rng.laplace(scale=40, size=(2, 16, 20, 128)))).clip(0, 255)
+    variables = layer.init(jax.random.key(1), x)
+    kernel = np.floor(np.asarray(variables["params"]["kernel"]) * 256 + 0.5)
+    sums = algorithm(x.astype(np.float32), kernel.astype(np.float32))
+    exact = np.asarray(conv2d(jnp.asarray(x, jnp.float32), jnp.asarray(kernel)))
+    error = np.abs(sums - exact).max()
+    assert 1e-4 < error < 0.5  # It does err, but by less than a half.
+
+    monkeypatch.setattr("jaxlic.nn.exact.conv2d", lambda *_, **__: jnp.asarray(sums))
+    found = layer.apply(variables, jnp.asarray(x, jnp.float32))
+    np.testing.assert_array_equal(found, _integer_reference(x, variables["params"]))
+    # Without rounding the sums first, some outputs would have been others.
+    unrounded = np.clip(np.floor(sums / 256 + 0.5), 0, 255)
+    rounded = np.clip(np.floor(exact / 256 + 0.5), 0, 255)
+    assert np.any(unrounded != rounded)
