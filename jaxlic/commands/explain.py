@@ -49,10 +49,10 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"{output}: exists; use --force to replace it")
     read(args.input)  # A missing file is told as such.
     picture = images.read(args.input)
-    from jaxlic import models as checkpoint
+    from jaxlic import models
     from jaxlic.report import explain as explaining
 
-    model = checkpoint.load_model(args.model)
+    model = models.load_model(args.model)
     image = explaining.window(picture.rgb)
     height, width = image.shape[:2]
     if image.shape != picture.rgb.shape:

@@ -16,10 +16,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlic.codecs.transform import padded
 from jaxlic.core import Codec
 from jaxlic.errors import ModelError
 from jaxlic.models import Model, build
+from jaxlic.ops.tiling import padded
 from jaxlic.ops.warp import taps
 
 MAX_SIDE = 1024

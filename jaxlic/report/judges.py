@@ -9,14 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlic.errors import Error
-from jaxlic.metrics import frechet, perceptual
+from jaxlic.metrics import frechet
+from jaxlic.metrics.perceptual import METRICS, perceptual
 from jaxlic.ops import distortion, jnd
 
 Judge = Callable[[np.ndarray, np.ndarray], dict[str, float]]
 
 SET = "fd-effnetlite0"  # Of all images together.
 JND = ("jnd_share", "jnd_excess")
-NAMES = ("ms-ssim", "gmsd", "jnd", "st-lpips", *perceptual.METRICS, SET)
+NAMES = ("ms-ssim", "gmsd", "jnd", "st-lpips", *METRICS, SET)
 _SMALLEST = {"ms-ssim": 161, "gmsd": 4}
 _PLAIN = {"ms-ssim": distortion.ms_ssim, "gmsd": distortion.gmsd}
 
@@ -62,7 +63,7 @@ def judge(wanted: dict[str, str | None]) -> Judge:
     for name, path in wanted.items():
         if name not in _PLAIN and name not in ("jnd", SET):
             metric = "st-lpips-alex" if name == "st-lpips" else name
-            functions[name] = perceptual.perceptual(metric, path).distance
+            functions[name] = perceptual(metric, path).distance
 
     @jax.jit
     def measure(image, back):

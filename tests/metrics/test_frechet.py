@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from jaxlic.errors import ModelError
+from jaxlic.files.weights import save_arrays
 from jaxlic.metrics import frechet
-from jaxlic.models import ModelError, save_arrays
-from tests.nn.test_efficientnet import random_arrays
+from tests.metrics.test_efficientnet import random_arrays
 
 
 def _samples():

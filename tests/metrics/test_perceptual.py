@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxlic.errors import ModelError
+from jaxlic.files.weights import save_arrays
 from jaxlic.metrics.perceptual import METRICS, assemble, perceptual
-from jaxlic.models import ModelError, save_arrays
 from tests.conftest import kodim
 from tests.ops.test_distortion import _blurred, _posterised
 

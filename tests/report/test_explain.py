@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from jaxlic import models
-from jaxlic.models import ModelError, Spec
+from jaxlic.errors import ModelError
+from jaxlic.models import Spec
 from jaxlic.report import explain
 from tests.conftest import TINY
 from tests.random_params import random_params

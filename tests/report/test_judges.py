@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
+from jaxlic.errors import ModelError
+from jaxlic.files.weights import save_arrays
 from jaxlic.metrics import frechet
-from jaxlic.models import ModelError, save_arrays
 from jaxlic.report import evaluation, judges
 from tests.conftest import DATA
-from tests.nn.test_efficientnet import random_arrays
+from tests.metrics.test_efficientnet import random_arrays
 
 FILE = DATA / "kodim23_crop.png"
 SHIPS = {name: None for name in ("ms-ssim", "gmsd", "jnd", "st-lpips")}
