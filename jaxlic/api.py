@@ -13,7 +13,7 @@ from jaxlic import coding, models
 from jaxlic.core import MAX_QUALITY, MIN_QUALITY, Builder, Codec
 from jaxlic.entropy import range_coder
 from jaxlic.errors import BitstreamError, Error, ModelError
-from jaxlic.files import bitstream, images
+from jaxlic.files import bitstream, classic, images
 from jaxlic.files.bitstream import File, Header
 from jaxlic.files.images import Picture
 from jaxlic.models import Model
@@ -77,7 +77,7 @@ class ImageCodec:
             levels=codec.geometry.levels,
             exact=codec.exact,
         )
-        alpha = None if picture.alpha is None else images.encode_grey(picture.alpha)
+        alpha = None if picture.alpha is None else classic.encode_grey(picture.alpha)
         icc = None if picture.icc is None else bitstream.deflate(picture.icc)
         return bitstream.pack(File(header, tuple(map(tuple, payloads)), alpha, icc))
 
@@ -105,7 +105,7 @@ class ImageCodec:
         alpha = None
         if file.alpha is not None:
             try:
-                alpha = images.decode_grey(file.alpha, (h.height, h.width))
+                alpha = classic.decode_grey(file.alpha, (h.height, h.width))
             except images.ImageError as error:
                 raise BitstreamError(str(error)) from error
         notes = []

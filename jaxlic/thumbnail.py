@@ -16,7 +16,7 @@ import numpy as np
 from jaxlic import models
 from jaxlic.core import Rescaler
 from jaxlic.errors import Error, ImageError
-from jaxlic.files import images
+from jaxlic.files import classic, images
 from jaxlic.files.images import Picture
 from jaxlic.models import Model
 
@@ -146,7 +146,7 @@ class ImageRescaler:
             raise Error(f"quality must be in [30, 95], got {quality}")
         comment = self.note(picture.rgb.shape[:2]).text()
         small = self.downscale(picture.rgb)
-        return images.encode(small, format_, quality, comment=comment, icc=picture.icc)
+        return classic.encode(small, format_, quality, comment=comment, icc=picture.icc)
 
     def note(self, shape: tuple[int, int]) -> Note:
         """What the thumbnail of an image of this shape says."""

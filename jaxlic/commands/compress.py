@@ -42,7 +42,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Images to files."""
-    from jaxlic.files import images
+    from jaxlic.files import disk, images
 
     todo = jobs(args, images.find, SUFFIX)
     from jaxlic import api
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         picture = images.read(source)
         tell(source, picture.notes)
         data = codec.compress(picture, args.quality, coder=args.coder)
-        images.write_bytes(target, data)
+        disk.write_bytes(target, data)
         height, width = picture.rgb.shape[:2]
         return f"{len(data):,} bytes, {8 * len(data) / (height * width):.3f} bpp"
 

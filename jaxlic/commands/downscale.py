@@ -43,7 +43,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Images to thumbnails."""
     from jaxlic import thumbnail
-    from jaxlic.files import images
+    from jaxlic.files import disk, images
 
     format_ = args.format
     named = None if args.output is None else thumbnail.FORMATS.get(args.output.suffix.lower())
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
             tell(source, ["its transparency is dropped"])
         with naming(source):
             data = rescaler.encode(picture, format_, args.codec_quality)
-        images.write_bytes(target, data)
+        disk.write_bytes(target, data)
         height, width = picture.rgb.shape[:2]
         h, w = rescaler.reduced((height, width))
         bpp = 8 * len(data) / (height * width)

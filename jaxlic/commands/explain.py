@@ -38,7 +38,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Draws what a codec with dynamic kernels looks at; prints whether offsets are alive."""
-    from jaxlic.files import images
+    from jaxlic.files import disk, images
 
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError('drawing needs pip install "jaxlic[eval]"')
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     found = explaining.layers(model, image, args.quality)
     fields = explaining.receptive_field(model, image, args.quality, points)
     title = f"{args.input.name}, model {model.id}, quality {args.quality:g}"
-    images.write_bytes(output, explaining.draw(image, found, fields, points, title))
+    disk.write_bytes(output, explaining.draw(image, found, fields, points, title))
     print("offsets in samples of the layer, along an axis\n")
     print(
         f"{'layer':52} {'1/':>4} {'R':>2} {'mean':>6} {'95 %':>6} {'dead':>6} {'bound':>6} taps"

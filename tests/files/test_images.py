@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxlic.files import images
+from jaxlic.files import classic, images
 from jaxlic.files.images import ImageError, Picture
 
 RGB = np.random.default_rng(0).integers(0, 256, (9, 7, 3)).astype(np.uint8)
@@ -113,19 +113,19 @@ def test_writing_is_all_or_nothing(tmp_path):
 
 def test_alpha_planes_round_trip_and_are_checked():
     plane = RGB[..., 0]
-    data = images.encode_grey(plane)
-    np.testing.assert_array_equal(images.decode_grey(data, (9, 7)), plane)
+    data = classic.encode_grey(plane)
+    np.testing.assert_array_equal(classic.decode_grey(data, (9, 7)), plane)
     with pytest.raises(ImageError, match="does not match"):
-        images.decode_grey(data, (9, 8))
+        classic.decode_grey(data, (9, 8))
     with pytest.raises(ImageError, match="damaged"):
-        images.decode_grey(b"nothing", (9, 7))
+        classic.decode_grey(b"nothing", (9, 7))
 
 
 @pytest.mark.parametrize("codec", ["jpeg", "webp"])
 def test_standard_codecs_lose_little_at_high_quality(photo, codec):
-    data = images.encode(photo, codec, 95)
+    data = classic.encode(photo, codec, 95)
     assert len(data) < photo.size / 2
-    assert np.abs(images.decode(data, codec).astype(int) - photo).mean() < 6
+    assert np.abs(classic.decode(data, codec).astype(int) - photo).mean() < 6
 
 
 def test_find_looks_into_subfolders(tmp_path):
@@ -139,9 +139,9 @@ def test_find_looks_into_subfolders(tmp_path):
 @pytest.mark.parametrize("codec", ["jpeg", "webp"])
 def test_comments_travel_in_the_file(photo, tmp_path, codec):
     path = tmp_path / "a"
-    path.write_bytes(images.encode(photo, codec, 80, comment="one two 3"))
+    path.write_bytes(classic.encode(photo, codec, 80, comment="one two 3"))
     assert images.comment_of(path) == "one two 3"
-    path.write_bytes(images.encode(photo, codec, 80))
+    path.write_bytes(classic.encode(photo, codec, 80))
     assert images.comment_of(path) is None
     path.write_bytes(b"no image")
     assert images.comment_of(path) is None
@@ -151,11 +151,11 @@ def test_comments_travel_in_the_file(photo, tmp_path, codec):
 def test_comments_of_others_are_bounded_and_printable(photo, tmp_path):
     path = tmp_path / "a.jpg"
     for text, expected in (("x" * 201, None), ("x" * 200, "x" * 200), ("a\nb", None)):
-        path.write_bytes(images.encode(photo, "jpeg", 80, comment=text))
+        path.write_bytes(classic.encode(photo, "jpeg", 80, comment=text))
         assert images.comment_of(path) == expected
 
 
 def test_fast_jpeg_has_the_same_pixels(photo):
-    slow, fast = (images.encode(photo, "jpeg", 70, fast=f) for f in (False, True))
+    slow, fast = (classic.encode(photo, "jpeg", 70, fast=f) for f in (False, True))
     assert len(slow) < len(fast)
-    np.testing.assert_array_equal(images.decode(slow, "jpeg"), images.decode(fast, "jpeg"))
+    np.testing.assert_array_equal(classic.decode(slow, "jpeg"), classic.decode(fast, "jpeg"))
