@@ -8,7 +8,8 @@ import pathlib
 from typing import Any
 
 from jaxlic.commands import options
-from jaxlic.commands.files import UsageError, progress
+from jaxlic.commands.messages import progress
+from jaxlic.errors import UsageError
 
 
 def add(commands: Any) -> None:

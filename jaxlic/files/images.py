@@ -38,12 +38,14 @@ class Picture:
         alpha: uint8 `[H, W]`, or None where all is opaque.
         icc: the ICC profile of `rgb`, or None for sRGB.
         notes: what was lost in reading, one sentence each.
+        comment: what a file's EXIF data say, where it is short and printable.
     """
 
     rgb: np.ndarray
     alpha: np.ndarray | None = None
     icc: bytes | None = None
     notes: tuple[str, ...] = ()
+    comment: str | None = None
 
 
 def find(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -76,7 +78,8 @@ def read(source: str | pathlib.Path | bytes, *, max_pixels: int = MAX_PIXELS) ->
             image.load()
             from PIL import ImageOps
 
-            return _normalise(ImageOps.exif_transpose(image), icc, notes)
+            picture = _normalise(ImageOps.exif_transpose(image), icc, notes)
+            return dataclasses.replace(picture, comment=_comment(image))
 
 
 def read_rgb(path: str | pathlib.Path) -> np.ndarray:
@@ -138,7 +141,14 @@ def comment_of(source: str | pathlib.Path | bytes) -> str | None:
     """
     try:
         with _file(source) as (file, format_), opening.opened(file, format_).image as image:
-            text = image.getexif().get_ifd(EXIF_IFD).get(USER_COMMENT)
+            return _comment(image)
+    except ImageError:
+        return None
+
+
+def _comment(image: Any) -> str | None:
+    try:
+        text = image.getexif().get_ifd(EXIF_IFD).get(USER_COMMENT)
     except Exception:  # Damaged metadata is no metadata.
         return None
     text = bytes(text) if isinstance(text, bytes) else str(text or "").encode()

@@ -50,7 +50,7 @@ def kind(prefix: bytes) -> str | None:
 def check_size(width: int, height: int, max_pixels: int = MAX_PIXELS) -> None:
     """Raises ImageError if an image has more pixels than are allowed."""
     if width * height > max_pixels:
-        raise ImageError(f"{width}x{height} is over {amount(max_pixels)}")
+        raise ImageError(f"an image of {width}x{height} pixels is over {amount(max_pixels)}")
 
 
 def amount(pixels: int) -> str:
