@@ -17,7 +17,7 @@ from jaxlic.commands import (
     targets,
     upscale,
 )
-from jaxlic.commands.messages import mute, report, settle
+from jaxlic.commands.messages import mute, remark, report, settle
 from jaxlic.errors import Error
 
 COMMANDS = (
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     settle()
     from jaxlic.files.cache import keep_compiled
 
-    keep_compiled()
+    keep_compiled(tell=remark)
     try:
         code = args.run(args)
         if sys.stdout is not None:

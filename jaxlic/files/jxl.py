@@ -93,9 +93,10 @@ def _codestream(data: bytes) -> bytes:
             data[position + 4 :][:4],
         )
         start = position + 8
+        end = position + size if size else len(data)
         if size == 1:
-            size, start = int.from_bytes(data[start : start + 8], "big"), start + 8
-        end = len(data) if size == 0 else position + size
+            end = position + int.from_bytes(data[start : start + 8], "big")
+            start += 8
         if end < start:
             raise ImageError("damaged image (a box of impossible size)")
         if name in (b"jxlc", b"jxlp"):

@@ -111,23 +111,6 @@ def test_writing_is_all_or_nothing(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["x.png"]
 
 
-def test_alpha_planes_round_trip_and_are_checked():
-    plane = RGB[..., 0]
-    data = classic.encode_grey(plane)
-    np.testing.assert_array_equal(classic.decode_grey(data, (9, 7)), plane)
-    with pytest.raises(ImageError, match="does not match"):
-        classic.decode_grey(data, (9, 8))
-    with pytest.raises(ImageError, match="damaged"):
-        classic.decode_grey(b"nothing", (9, 7))
-
-
-@pytest.mark.parametrize("codec", ["jpeg", "webp"])
-def test_standard_codecs_lose_little_at_high_quality(photo, codec):
-    data = classic.encode(photo, codec, 95)
-    assert len(data) < photo.size / 2
-    assert np.abs(classic.decode(data, codec).astype(int) - photo).mean() < 6
-
-
 def test_find_looks_into_subfolders(tmp_path):
     (tmp_path / "sub").mkdir()
     images.write(tmp_path / "sub" / "b.png", Picture(RGB))
@@ -153,9 +136,3 @@ def test_comments_of_others_are_bounded_and_printable(photo, tmp_path):
     for text, expected in (("x" * 201, None), ("x" * 200, "x" * 200), ("a\nb", None)):
         path.write_bytes(classic.encode(photo, "jpeg", 80, comment=text))
         assert images.comment_of(path) == expected
-
-
-def test_fast_jpeg_has_the_same_pixels(photo):
-    slow, fast = (classic.encode(photo, "jpeg", 70, fast=f) for f in (False, True))
-    assert len(slow) < len(fast)
-    np.testing.assert_array_equal(classic.decode(slow, "jpeg"), classic.decode(fast, "jpeg"))
