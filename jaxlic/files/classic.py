@@ -12,6 +12,7 @@ from jaxlic.files import jxl
 from jaxlic.files.opening import MAX_PIXELS, opened
 
 EXIF_IFD, USER_COMMENT, ASCII = 0x8769, 0x9286, b"ASCII\0\0\0"
+_JPEG_ICC = 255 * 65_519  # In numbered segments.
 _MAX_SIDES = {"jpeg": 65_500, "webp": 16_383}
 
 
@@ -36,8 +37,8 @@ def encode(
         icc: the colour profile to store.
 
     Raises:
-        ImageError: if the codec is not one of these or is not built in, or the image is too
-            long for it.
+        ImageError: if the codec is not one of these or is not built in, or the image or the
+            profile is too long for it.
     """
     from PIL import Image
 
@@ -54,6 +55,7 @@ def encode(
     if comment is not None:
         extra["exif"] = _exif(comment)
     if icc is not None:
+        check_profile(icc, codec.upper())
         extra["icc_profile"] = icc
     if max(rgb.shape[:2]) > _MAX_SIDES.get(codec, MAX_PIXELS):
         raise ImageError(f"{codec} holds at most {_MAX_SIDES[codec]} pixels a side")
@@ -97,6 +99,12 @@ def decode_grey(data: bytes, shape: tuple[int, int]) -> np.ndarray:
         raise
     except Exception as error:  # Of a wide range of types.
         raise ImageError(f"damaged alpha plane ({error})") from error
+
+
+def check_profile(icc: bytes, format_: str) -> None:
+    """Raises ImageError if a format cannot hold a profile, where Pillow writes a broken one."""
+    if format_ == "JPEG" and len(icc) > _JPEG_ICC:
+        raise ImageError(f"JPEG holds no colour profile of {len(icc):,} bytes")
 
 
 def _exif(comment: str) -> bytes:

@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxlic.errors import FileError, ImageError
 from jaxlic.files import disk, jxl, opening
-from jaxlic.files.classic import ASCII, EXIF_IFD, USER_COMMENT
+from jaxlic.files.classic import ASCII, EXIF_IFD, USER_COMMENT, check_profile
 from jaxlic.files.opening import MAX_PIXELS
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".jxl"})
@@ -122,7 +122,11 @@ def encoded(picture: Picture, format_: str = "PNG") -> bytes:
         if format_ in ("JPEG", "BMP"):
             raise ImageError(f"{format_} holds no transparency; write PNG, WebP or TIFF")
         image.putalpha(Image.fromarray(picture.alpha))
-    options: dict[str, Any] = {"lossless": True} if format_ == "WEBP" else {}
+    if picture.icc is not None:
+        check_profile(picture.icc, format_)
+    options: dict[str, Any] = {}
+    if format_ == "WEBP":  # Exact: colours are kept where nothing shows them.
+        options = {"lossless": True, "exact": True}
     if format_ == "JPEG":
         options = {"quality": 95, "subsampling": 0}
     out = io.BytesIO()

@@ -39,7 +39,7 @@ def prepare(file: BinaryIO) -> Prepared:
     while len(head := file.read(8)) == 8:
         length, name = int.from_bytes(head[:4], "big"), head[4:]
         begin = file.tell() - 8
-        if name in (b"iCCP", b"zTXt", b"iTXt") and length < MAX_ICC:
+        if name in (b"iCCP", b"zTXt", b"iTXt") and length < 2 * MAX_ICC:
             body = file.read(length)
             content = _inflated(name, body, _PILLOW)
             if content is not None and len(content) > _PILLOW:

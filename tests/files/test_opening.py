@@ -90,7 +90,9 @@ HUGE = {
     "webp extended": b"RIFF\x20\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0"
     + (b"\xff\x3f\0" * 2) + bytes(10),
     "tiff": _tiff(_grey(20_000, 20_000)),
-    "bmp": b"BM" + struct.pack("<IIIIiiHHIIIIII", 70, 0, 54, 40, 20_000, 20_000, 1, 24, *[0] * 6),
+    "bmp": b"BM"
+    + struct.pack("<IIIIiiHH", 70, 0, 54, 40, 20_000, 20_000, 1, 24)
+    + bytes(24),
 }  # fmt: skip
 
 
