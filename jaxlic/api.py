@@ -12,10 +12,11 @@ import numpy as np
 from jaxlic import coding, models
 from jaxlic.core import MAX_QUALITY, MIN_QUALITY, Builder, Codec
 from jaxlic.entropy import range_coder
-from jaxlic.errors import BitstreamError, Error, ModelError
-from jaxlic.files import bitstream, images
+from jaxlic.errors import BitstreamError, Error, ImageError, ModelError
+from jaxlic.files import bitstream, classic
 from jaxlic.files.bitstream import File, Header
 from jaxlic.files.images import Picture
+from jaxlic.files.opening import check_size
 from jaxlic.models import Model
 from jaxlic.ops.tiling import padded, tiles
 from jaxlic.thumbnail import ImageRescaler
@@ -40,6 +41,7 @@ class ImageCodec:
         quality: float = DEFAULT_QUALITY,
         *,
         coder: str = range_coder.NAMES[0],
+        max_pixels: int = bitstream.MAX_PIXELS,
     ) -> bytes:
         """Compresses one image to the bytes of a `.jlic` file.
 
@@ -48,13 +50,14 @@ class ImageCodec:
                 `Picture`; up to 100 megapixels.
             quality: in [1, 100], in steps of 0.01.
             coder: "constriction" or "tfc".
+            max_pixels: the most that `image` may have; 100 megapixels at most.
 
         Raises:
             Error: if image, quality or coder is not as above.
         """
         picture = image if isinstance(image, Picture) else _picture(image)
         _check_quality(quality)
-        height, width = _check_size(picture.rgb)
+        height, width = _check_picture(picture, max_pixels)
         chosen = range_coder.named(coder)
         hundredths = round(quality * bitstream.QUALITY_STEPS)
         m, codec = self.model, self.codec
@@ -77,52 +80,56 @@ class ImageCodec:
             levels=codec.geometry.levels,
             exact=codec.exact,
         )
-        alpha = None if picture.alpha is None else images.encode_grey(picture.alpha)
+        alpha = None if picture.alpha is None else classic.encode_grey(picture.alpha)
         icc = None if picture.icc is None else bitstream.deflate(picture.icc)
         return bitstream.pack(File(header, tuple(map(tuple, payloads)), alpha, icc))
 
-    def decompress(self, data: bytes) -> np.ndarray:
+    def decompress(self, data: bytes, *, max_pixels: int = bitstream.MAX_PIXELS) -> np.ndarray:
         """The image in a `.jlic` file: uint8 `[H, W, 3]`, or `[H, W, 4]` if it has alpha.
 
+        A file of a few hundred bytes may hold 100 megapixels, and cost minutes and more than
+        a GB. Where files come from anybody, set `max_pixels`: more are refused at once.
+
         Raises:
-            BitstreamError: if the file is damaged or another model wrote it.
+            BitstreamError: if the file is damaged, is larger, or another model wrote it.
         """
-        picture = self.decode(data)
+        picture = self.decode(data, max_pixels=max_pixels)
         if picture.alpha is None:
             return picture.rgb
         return np.concatenate([picture.rgb, picture.alpha[..., None]], axis=-1)
 
-    def decode(self, data: bytes) -> Picture:
+    def decode(self, data: bytes, *, max_pixels: int = bitstream.MAX_PIXELS) -> Picture:
         """As `decompress`, with alpha and colour profile apart, and notes on what is missing.
 
         Raises:
-            BitstreamError: if the file is damaged or another model wrote it.
+            BitstreamError: if the file is damaged, is larger, or another model wrote it.
         """
         file = bitstream.unpack(data)
-        settings = self._settings(file)
+        settings = self._settings(file, max_pixels)
+        icc = bitstream.profile(file)
         h, m = file.header, self.model
         rgb = coding.decompress(self.codec, m.params, m.tables, file.payloads, **settings)
         alpha = None
         if file.alpha is not None:
             try:
-                alpha = images.decode_grey(file.alpha, (h.height, h.width))
-            except images.ImageError as error:
+                alpha = classic.decode_grey(file.alpha, (h.height, h.width))
+            except ImageError as error:
                 raise BitstreamError(str(error)) from error
         notes = []
         if file.missing:
             written = h.tiles * h.levels
             notes.append(f"cut off: {written - file.missing} of {written} payloads are there")
-        return Picture(rgb, alpha, bitstream.profile(file), tuple(notes))
+        return Picture(rgb, alpha, icc, tuple(notes))
 
-    def latents(self, data: bytes) -> np.ndarray:
+    def latents(self, data: bytes, *, max_pixels: int = bitstream.MAX_PIXELS) -> np.ndarray:
         """The decoded latents in a file: float32 `[H', W', C]`, the same on every machine.
 
         Raises:
-            BitstreamError: if the file is damaged or another model wrote it.
+            BitstreamError: if the file is damaged, is larger, or another model wrote it.
         """
         file = bitstream.unpack(data)
         m = self.model
-        settings = self._settings(file)
+        settings = self._settings(file, max_pixels)
         return coding.latents(self.codec, m.params, m.tables, file.payloads, **settings)
 
     @property
@@ -131,9 +138,13 @@ class ImageCodec:
         assert isinstance(self.model.codec, Codec)
         return self.model.codec
 
-    def _settings(self, file: File) -> dict[str, Any]:
+    def _settings(self, file: File, max_pixels: int) -> dict[str, Any]:
         """What decoding needs to know of a file, once it is this model's and plausible."""
         h, m, g = file.header, self.model, self.codec.geometry
+        try:
+            check_size(h.width, h.height, max_pixels)
+        except ImageError as error:
+            raise BitstreamError(str(error)) from error
         if h.fingerprint != (m.v1 if h.version == 1 else m.stream):
             raise BitstreamError(
                 f"written by model {_name(h)}, not by {m.id} ({m.stream.hex()})"
@@ -252,10 +263,19 @@ def _check_quality(quality: float) -> None:
         raise Error(f"quality must be in [1, 100], got {quality}")
 
 
-def _check_size(rgb: np.ndarray) -> tuple[int, int]:
+def _check_picture(picture: Picture, max_pixels: int) -> tuple[int, int]:
+    """Height and width of what a file can hold: whatever is accepted can be read again."""
+    rgb, alpha = picture.rgb, picture.alpha
+    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
+        raise Error(f"an image is uint8 [H, W, 3], got {rgb.dtype} {list(rgb.shape)}")
+    if alpha is not None and (alpha.dtype != np.uint8 or alpha.shape != rgb.shape[:2]):
+        raise Error(
+            f"alpha is uint8 {list(rgb.shape[:2])}, got {alpha.dtype} {list(alpha.shape)}"
+        )
     height, width = rgb.shape[:2]
-    if height * width > bitstream.MAX_PIXELS or max(height, width) > bitstream.MAX_SIDE:
-        raise Error(f"an image of {width}x{height} is over 100 megapixels")
+    check_size(width, height, min(max_pixels, bitstream.MAX_PIXELS))
+    if max(height, width) > bitstream.MAX_SIDE:
+        raise Error(f"{width}x{height} has a side of over {bitstream.MAX_SIDE} pixels")
     return height, width
 
 

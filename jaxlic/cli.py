@@ -17,7 +17,7 @@ from jaxlic.commands import (
     targets,
     upscale,
 )
-from jaxlic.commands.files import report
+from jaxlic.commands.messages import mute, remark, report, settle
 from jaxlic.errors import Error
 
 COMMANDS = (
@@ -36,15 +36,20 @@ COMMANDS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command. 0: all done; 2: something about the input; 130: interrupted."""
     args = _parser().parse_args(argv)
+    settle()
     from jaxlic.files.cache import keep_compiled
 
-    keep_compiled()
+    keep_compiled(tell=remark)
     try:
-        return args.run(args)
+        code = args.run(args)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
+        mute()
         return 0
     except (Error, OSError, MemoryError) as error:
         return report(error)

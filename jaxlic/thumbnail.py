@@ -16,8 +16,9 @@ import numpy as np
 from jaxlic import models
 from jaxlic.core import Rescaler
 from jaxlic.errors import Error, ImageError
-from jaxlic.files import images
+from jaxlic.files import classic, images
 from jaxlic.files.images import Picture
+from jaxlic.files.opening import check_size
 from jaxlic.models import Model
 
 FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
@@ -50,7 +51,11 @@ class Note(NamedTuple):
 
 def note_of(path: str | pathlib.Path) -> Note | None:
     """The note in an image file, or None: then jaxlic did not make it, or it was removed."""
-    match = _NOTE.fullmatch(images.comment_of(path) or "")
+    return _parse(images.comment_of(path))
+
+
+def _parse(comment: str | None) -> Note | None:
+    match = _NOTE.fullmatch(comment or "")
     if match is None:
         return None
     model, fingerprint, scale, width, height = match.groups()
@@ -94,6 +99,7 @@ class ImageRescaler:
         *,
         latent: str = "mean",
         seed: int = 0,
+        max_pixels: int = images.MAX_PIXELS,
     ) -> np.ndarray:
         """The image of a thumbnail, which may have been through JPEG or WebP.
 
@@ -103,6 +109,7 @@ class ImageRescaler:
             latent: what stands in for what was lost: the "mean" of its distribution, "zero"
                 or a "sample".
             seed: of the sample; the same seed gives the same image.
+            max_pixels: the most that the image may have.
 
         Returns:
             uint8 `[H, W, 3]`.
@@ -113,8 +120,7 @@ class ImageRescaler:
         _check(thumbnail)
         full = tuple(n * self.scale for n in thumbnail.shape[:2])
         shape = full if shape is None else tuple(shape)
-        if full[0] * full[1] > images.MAX_PIXELS:
-            raise Error(f"an image of {full[1]}x{full[0]} is over 100 megapixels")
+        check_size(full[1], full[0], max_pixels)
         if self.reduced(shape) != thumbnail.shape[:2]:
             raise Error(
                 f"an image of {shape[1]}x{shape[0]} has no thumbnail of "
@@ -146,7 +152,7 @@ class ImageRescaler:
             raise Error(f"quality must be in [30, 95], got {quality}")
         comment = self.note(picture.rgb.shape[:2]).text()
         small = self.downscale(picture.rgb)
-        return images.encode(small, format_, quality, comment=comment, icc=picture.icc)
+        return classic.encode(small, format_, quality, comment=comment, icc=picture.icc)
 
     def note(self, shape: tuple[int, int]) -> Note:
         """What the thumbnail of an image of this shape says."""
@@ -154,20 +160,22 @@ class ImageRescaler:
 
 
 def restore(
-    path: str | pathlib.Path,
+    source: str | pathlib.Path | bytes | Picture,
     *,
     scale: int | None = None,
     model: str | pathlib.Path | None = None,
     latent: str = "mean",
     seed: int = 0,
+    max_pixels: int = images.MAX_PIXELS,
 ) -> Picture:
     """The image of a thumbnail's file, by the model that the file names.
 
     Args:
-        path: a JPEG, a WebP, or any other image.
+        source: a JPEG, a WebP, or any other image: a file, its bytes, or what `images.read`
+            made of it.
         scale: needed for files that jaxlic did not make; must agree with the others.
         model: id or folder; None for what the file says, or `sain-x2` or `sain-x4`.
-        latent, seed: as in `ImageRescaler.upscale`.
+        latent, seed, max_pixels: as in `ImageRescaler.upscale`.
 
     Returns:
         The image; what a user should know about it is in its `notes`.
@@ -176,28 +184,31 @@ def restore(
         ImageError: if the file is no image, or does not say how it was made.
         ModelError: if the model is not there.
     """
-    picture, note = images.read(path), note_of(path)
+    read = isinstance(source, Picture)
+    picture = source if read else images.read(source, max_pixels=max_pixels)
+    prefix = "" if read or isinstance(source, bytes) else f"{source}: "
+    note = _parse(picture.comment)
     notes, shape = list(picture.notes), None
     if note is None:
         if scale is None:
-            raise ImageError(f"{path}: does not say how it was made; give a scale, 2 or 4")
+            raise ImageError(f"{prefix}does not say how it was made; give a scale, 2 or 4")
         notes.append("not made by jaxlic: expect no more than an ordinary enlargement")
     elif scale not in (None, note.scale):
-        raise ImageError(f"{path}: was made at scale {note.scale}, not {scale}")
+        raise ImageError(f"{prefix}was made at scale {note.scale}, not {scale}")
     elif model is None and note.model not in models.shipped():
         raise ImageError(
-            f"{path}: made by model {note.model}, which is not shipped; name its folder"
+            f"{prefix}made by model {note.model}, which is not shipped; name its folder"
         )
     if picture.alpha is not None:
         notes.append("its transparency is dropped")
     name = model or (f"sain-x{scale}" if note is None else note.model)
     loaded = models.load_model(name)
     if not isinstance(loaded.codec, Rescaler):
-        raise ImageError(f"{path}: model {name} is a codec, not a rescaler")
+        raise ImageError(f"{prefix}model {name} is a codec, not a rescaler")
     rescaler = ImageRescaler(loaded)
     wanted = scale if note is None else note.scale
     if rescaler.scale != wanted:
-        raise ImageError(f"{path}: needs scale {wanted}, but {name} has {rescaler.scale}")
+        raise ImageError(f"{prefix}needs scale {wanted}, but {name} has {rescaler.scale}")
     if note is not None:
         if note.fingerprint != rescaler.model.v1.hex():
             notes.append(f"made with other weights ({note.model} {note.fingerprint})")
@@ -205,12 +216,11 @@ def restore(
             shape = note.shape
         else:
             notes.append("resized or cropped since it was made: enlarged as it is")
-    rgb = rescaler.upscale(picture.rgb, shape, latent=latent, seed=seed)
+    rgb = rescaler.upscale(picture.rgb, shape, latent=latent, seed=seed, max_pixels=max_pixels)
     return Picture(rgb, None, picture.icc, tuple(notes))
 
 
 def _check(image: np.ndarray) -> None:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise Error(f"an image is uint8 [H, W, 3], got {image.dtype} {list(image.shape)}")
-    if image.shape[0] * image.shape[1] > images.MAX_PIXELS:
-        raise Error(f"an image of {image.shape[1]}x{image.shape[0]} is over 100 megapixels")
+    check_size(image.shape[1], image.shape[0])

@@ -19,8 +19,8 @@ LAYERS = [
 ]
 # core.py names types of the layers above, for readers and type checkers alone.
 DOORS = {
-    "PIL": {"files.images"},
-    "imagecodecs": {"files.images"},
+    "PIL": {"files.images", "files.opening", "files.classic"},
+    "imagecodecs": {"files.jxl"},
     "constriction": {"entropy.range_coder"},
     "tensorflow": {"entropy.tfc_coder"},
     "tensorflow_compression": {"entropy.tfc_coder"},

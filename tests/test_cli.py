@@ -45,7 +45,7 @@ def test_one_bad_file_does_not_stop_the_others(tmp_path, photo_file, capsys):
     code = main(["compress", str(tmp_path), "-o", str(tmp_path / "out")])
     error = capsys.readouterr().err
     assert code == 2
-    assert "bad.png: not an image" in error and "1 of 2 files failed" in error
+    assert "bad.png: not an image" in error and "2 files: 1 written, 1 failed" in error
     assert (tmp_path / "out" / "photo.jlic").is_file()
 
 

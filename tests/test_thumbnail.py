@@ -12,7 +12,7 @@ from PIL import Image
 import jaxlic
 from jaxlic import cli, thumbnail
 from jaxlic.api import restore
-from jaxlic.files import images
+from jaxlic.files import classic, images
 from jaxlic.files.images import ImageError, Picture
 from jaxlic.models import Spec, assemble, save_model
 from jaxlic.thumbnail import Note, note_of
@@ -112,7 +112,7 @@ def test_a_thumbnail_saved_again_still_grows_back(model, source, tmp_path):
 def test_other_weights_are_told(model, photo, tmp_path):
     note = Note("tiny-x2", "00000000", 2, (52, 78)).text()
     path = tmp_path / "t.jpg"
-    path.write_bytes(images.encode(photo[:26, :39], "jpeg", 80, comment=note))
+    path.write_bytes(classic.encode(photo[:26, :39], "jpeg", 80, comment=note))
     assert "other weights" in restore(path, model=model).notes[0]
 
 
@@ -150,7 +150,7 @@ def test_bad_input_is_one_line(model, source, capsys, tmp_path):
 )
 def test_notes_of_others_are_no_notes(photo, tmp_path, text):
     path = tmp_path / "t.jpg"
-    path.write_bytes(images.encode(photo[:16, :16], "jpeg", 80, comment=text))
+    path.write_bytes(classic.encode(photo[:16, :16], "jpeg", 80, comment=text))
     assert note_of(path) is None
 
 

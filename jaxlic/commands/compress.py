@@ -7,7 +7,7 @@ import pathlib
 from typing import Any
 
 from jaxlic.commands import options
-from jaxlic.commands.files import SUFFIX, each, jobs, tell
+from jaxlic.commands.files import SUFFIX, each, jobs, picture, write
 
 
 def add(commands: Any) -> None:
@@ -19,7 +19,8 @@ def add(commands: Any) -> None:
         "compress images to .jlic files",
         "  jaxlic compress photo.jpg                  writes photo.jlic\n"
         "  jaxlic compress photo.jpg -o small.jlic -q 20\n"
-        "  jaxlic compress holiday/ -o small/         every image below holiday/",
+        "  jaxlic compress holiday/ -o small/         every image below holiday/\n"
+        "  jaxlic compress - -o - < photo.jpg         standard input and output",
     )
     options.add_files(
         parser,
@@ -37,6 +38,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--coder", choices=("constriction", "tfc"), default="constriction", help="entropy coder"
     )
+    options.add_limit(parser)
     options.add_code(parser)
 
 
@@ -53,11 +55,10 @@ def run(args: argparse.Namespace) -> int:
     range_coder.named(args.coder)
 
     def work(source: pathlib.Path, target: pathlib.Path) -> str:
-        picture = images.read(source)
-        tell(source, picture.notes)
-        data = codec.compress(picture, args.quality, coder=args.coder)
-        images.write_bytes(target, data)
-        height, width = picture.rgb.shape[:2]
+        image = picture(source, max_pixels=args.max_pixels)
+        data = codec.compress(image, args.quality, coder=args.coder)
+        write(target, data)
+        height, width = image.rgb.shape[:2]
         return f"{len(data):,} bytes, {8 * len(data) / (height * width):.3f} bpp"
 
     return each(todo, work, "compressing")

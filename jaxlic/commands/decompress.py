@@ -7,7 +7,8 @@ import pathlib
 from typing import Any
 
 from jaxlic.commands import options
-from jaxlic.commands.files import SUFFIX, each, jobs, naming, read, tell
+from jaxlic.commands.files import SUFFIX, each, jobs, read, write_picture
+from jaxlic.commands.messages import tell
 
 
 def add(commands: Any) -> None:
@@ -19,7 +20,8 @@ def add(commands: Any) -> None:
         "turn .jlic files back into images",
         "  jaxlic decompress photo.jlic               writes photo.png\n"
         "  jaxlic decompress photo.jlic -o photo.tiff\n"
-        "  jaxlic decompress small/ -o restored/",
+        "  jaxlic decompress small/ -o restored/\n"
+        "  jaxlic decompress - -o - < photo.jlic      standard input and output, as PNG",
     )
     options.add_files(
         parser,
@@ -27,6 +29,7 @@ def add(commands: Any) -> None:
         "the image file",
     )
     parser.add_argument("--model", help="needed for files of models that are not shipped")
+    options.add_limit(parser)
     options.add_code(parser)
 
 
@@ -35,16 +38,15 @@ def run(args: argparse.Namespace) -> int:
     todo = jobs(args, lambda folder: sorted(folder.rglob("*" + SUFFIX)), ".png")
     from jaxlic import api
     from jaxlic.commands.code import builders_in
-    from jaxlic.files import images
 
     builders = builders_in(args.code)
 
     def work(source: pathlib.Path, target: pathlib.Path) -> str:
         data = read(source)
-        with naming(source):
-            picture = api.load_for(data, args.model, builders=builders).decode(data)
+        codec = api.load_for(data, args.model, builders=builders)
+        picture = codec.decode(data, max_pixels=args.max_pixels)
         tell(source, picture.notes)
-        images.write(target, picture)
+        write_picture(source, target, picture)
         height, width = picture.rgb.shape[:2]
         return f"{width}x{height}"
 

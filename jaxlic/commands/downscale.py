@@ -7,7 +7,9 @@ import pathlib
 from typing import Any
 
 from jaxlic.commands import options
-from jaxlic.commands.files import UsageError, each, jobs, naming, tell
+from jaxlic.commands.files import each, jobs, picture, write
+from jaxlic.commands.messages import STREAM, tell
+from jaxlic.errors import UsageError
 
 
 def add(commands: Any) -> None:
@@ -38,6 +40,7 @@ def add(commands: Any) -> None:
         help="the format's own quality, 30 to 95, default 80",
     )
     parser.add_argument("--model", help="id or folder, default sain-x2 or sain-x4")
+    options.add_limit(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,14 +67,12 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"model {args.model} has scale {rescaler.scale}, not {args.scale}")
 
     def work(source: pathlib.Path, target: pathlib.Path) -> str:
-        picture = images.read(source)
-        tell(source, picture.notes)
-        if picture.alpha is not None:
+        image = picture(source, max_pixels=args.max_pixels)
+        if image.alpha is not None:
             tell(source, ["its transparency is dropped"])
-        with naming(source):
-            data = rescaler.encode(picture, format_, args.codec_quality)
-        images.write_bytes(target, data)
-        height, width = picture.rgb.shape[:2]
+        data = rescaler.encode(image, format_, args.codec_quality)
+        write(target, data)
+        height, width = image.rgb.shape[:2]
         h, w = rescaler.reduced((height, width))
         bpp = 8 * len(data) / (height * width)
         return f"{width}x{height} to {w}x{h}, {len(data):,} bytes, {bpp:.3f} bpp"
@@ -80,4 +81,5 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _single(args: argparse.Namespace) -> bool:
-    return len(args.inputs) == 1 and not args.inputs[0].is_dir() and not args.output.is_dir()
+    folders = args.inputs[0].is_dir() or args.output.is_dir()
+    return len(args.inputs) == 1 and not folders and args.output is not STREAM

@@ -8,7 +8,8 @@ import pathlib
 from typing import Any
 
 from jaxlic.commands import options
-from jaxlic.commands.files import UsageError, progress
+from jaxlic.commands.messages import progress
+from jaxlic.errors import UsageError
 
 
 def add(commands: Any) -> None:
@@ -57,7 +58,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measures, prints, writes."""
-    from jaxlic.files import images
+    from jaxlic.files import disk, images
     from jaxlic.report import evaluation, judges
 
     if not args.folder.is_dir():
@@ -90,9 +91,9 @@ def run(args: argparse.Namespace) -> int:
         if together:
             keys = sorted(distances)
             summary[judges.SET] = [[*key, distances[key]] for key in keys]
-        images.write_bytes(args.json, (json.dumps(summary, indent=1) + "\n").encode())
+        disk.write_bytes(args.json, (json.dumps(summary, indent=1) + "\n").encode())
     if args.plot:
-        images.write_bytes(args.plot, evaluation.plot(points, f"{len(files)} images"))
+        disk.write_bytes(args.plot, evaluation.plot(points, f"{len(files)} images"))
     print(f"{len(files)} images, averages; rate is bytes of the files")
     _table(records, columns, distances)
     anchors = [name for name in evaluation.STANDARD if name in points]

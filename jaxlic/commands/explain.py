@@ -8,7 +8,9 @@ import pathlib
 from typing import Any
 
 from jaxlic.commands import options
-from jaxlic.commands.files import UsageError, read, tell
+from jaxlic.commands.files import picture
+from jaxlic.commands.messages import tell
+from jaxlic.errors import UsageError
 
 
 def add(commands: Any) -> None:
@@ -38,7 +40,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Draws what a codec with dynamic kernels looks at; prints whether offsets are alive."""
-    from jaxlic.files import images
+    from jaxlic.files import disk
 
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError('drawing needs pip install "jaxlic[eval]"')
@@ -47,15 +49,14 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"{output}: is drawn as a .png")
     if output.exists() and not args.force:
         raise UsageError(f"{output}: exists; use --force to replace it")
-    read(args.input)  # A missing file is told as such.
-    picture = images.read(args.input)
+    rgb = picture(args.input).rgb
     from jaxlic import models
     from jaxlic.report import explain as explaining
 
     model = models.load_model(args.model)
-    image = explaining.window(picture.rgb)
+    image = explaining.window(rgb)
     height, width = image.shape[:2]
-    if image.shape != picture.rgb.shape:
+    if image.shape != rgb.shape:
         tell(args.input, [f"the central {width}x{height} pixels are looked at"])
     for x, y in args.at or ():
         if not (x < width and y < height):
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     found = explaining.layers(model, image, args.quality)
     fields = explaining.receptive_field(model, image, args.quality, points)
     title = f"{args.input.name}, model {model.id}, quality {args.quality:g}"
-    images.write_bytes(output, explaining.draw(image, found, fields, points, title))
+    disk.write_bytes(output, explaining.draw(image, found, fields, points, title))
     print("offsets in samples of the layer, along an axis\n")
     print(
         f"{'layer':52} {'1/':>4} {'R':>2} {'mean':>6} {'95 %':>6} {'dead':>6} {'bound':>6} taps"

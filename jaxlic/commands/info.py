@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import pathlib
 from typing import Any
 
 from jaxlic.commands import options
 from jaxlic.commands.files import naming, read
+from jaxlic.commands.messages import name
 
 
 def add(commands: Any) -> None:
@@ -20,7 +20,7 @@ def add(commands: Any) -> None:
         "show what a .jlic file holds, without decoding it",
         "  jaxlic info photo.jlic\n  jaxlic info photo.jlic --json",
     )
-    parser.add_argument("input", type=pathlib.Path, help="a .jlic file")
+    parser.add_argument("input", type=options.path, help="a .jlic file, - for standard input")
     parser.add_argument("--json", action="store_true", help="machine-readable")
 
 
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(description, indent=2))
         return 0
     sizes, levels = description["bytes"], description["levels"]
-    print(f"{args.input}")
+    print(name(args.input))
     print(f"  format     version {description['version']}")
     print(f"  model      {description['model']}")
     print(f"  quality    {description['quality']:g}")
@@ -45,9 +45,9 @@ def run(args: argparse.Namespace) -> int:
     print(f"  file       {sizes['file']:,} bytes")
     print(f"    header   {sizes['header']:,}")
     print(f"    image    {sizes['image']:,} in {len(sizes['tiles'])} tile(s)")
-    for name in ("alpha", "icc"):
-        if sizes[name]:
-            print(f"    {name:8} {sizes[name]:,}")
+    for extra in ("alpha", "icc"):
+        if sizes[extra]:
+            print(f"    {extra:8} {sizes[extra]:,}")
     if levels["written"] > 1:
         print(
             f"  levels     {levels['written']}, {levels['missing payloads']} payloads cut off"

@@ -7,6 +7,9 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
+from jaxlic.commands.messages import STREAM
+
+MAX_PIXELS = 100_000_000
 Run = Callable[[argparse.Namespace], int]
 
 
@@ -25,19 +28,42 @@ def command(commands: Any, name: str, run: Run, help_: str, examples: str) -> An
 
 def add_files(parser: argparse.ArgumentParser, inputs: str, output: str) -> None:
     """Inputs, `-o` and `-f` of the commands that make files of files."""
-    parser.add_argument("inputs", nargs="+", type=pathlib.Path, help=inputs)
-    add_output(parser, f"{output}, or a folder if there are several inputs")
+    parser.add_argument("inputs", nargs="+", type=path, help=f"{inputs}; - for standard input")
+    add_output(
+        parser, f"{output}, or a folder if there are several inputs; - for standard output"
+    )
+    parser.add_argument(
+        "--skip-existing",
+        action="store_true",
+        help="leave out files whose output is there: goes on where a run was stopped",
+    )
+    parser.add_argument(
+        "--keep-suffix",
+        action="store_true",
+        help="add to names rather than replace their suffix, as in photo.jpg.jlic",
+    )
 
 
 def add_output(parser: argparse.ArgumentParser, help_: str) -> None:
     """`-o` and `-f`."""
-    parser.add_argument("-o", "--output", type=pathlib.Path, metavar="OUT", help=help_)
+    parser.add_argument("-o", "--output", type=path, metavar="OUT", help=help_)
     parser.add_argument("-f", "--force", action="store_true", help="replace files that exist")
 
 
 def add_scale(parser: argparse.ArgumentParser, help_: str, default: int | None) -> None:
     """`--scale`."""
     parser.add_argument("--scale", type=int, choices=(2, 4), default=default, help=help_)
+
+
+def add_limit(parser: argparse.ArgumentParser) -> None:
+    """`--max-pixels`."""
+    parser.add_argument(
+        "--max-pixels",
+        type=pixels,
+        default=MAX_PIXELS,
+        metavar="N",
+        help="refuse larger images, default (and at most) 100000000",
+    )
 
 
 def add_code(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +75,18 @@ def add_code(parser: argparse.ArgumentParser) -> None:
         help="a Python file of yours with BUILDERS, for models of your own architecture; "
         "it is executed",
     )
+
+
+def path(text: str) -> pathlib.Path:
+    """A path, or the stream that `-` means."""
+    return STREAM if text == "-" else pathlib.Path(text)
+
+
+def pixels(text: str) -> int:
+    """A number of pixels, 1 to 100 million."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:12]) <= MAX_PIXELS:
+        raise argparse.ArgumentTypeError(f"must be 1 to {MAX_PIXELS}, got {text!r}")
+    return int(text)
 
 
 def natural(text: str) -> int:

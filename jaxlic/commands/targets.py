@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+from collections import Counter
 from typing import Any
 
 from jaxlic.commands import options
-from jaxlic.commands.files import UsageError, progress
+from jaxlic.commands.messages import progress
+from jaxlic.errors import UsageError
 
 
 def add(commands: Any) -> None:
@@ -54,8 +56,9 @@ def run(args: argparse.Namespace) -> int:
     if not files:
         raise UsageError(f"{args.folder}: holds no image")
     names = [file.relative_to(args.folder).with_suffix("") for file in files]
+    counts = Counter(names)
     for name, file in zip(names, files, strict=True):
-        if names.count(name) > 1:
+        if counts[name] > 1:
             raise UsageError(f"{file}: another image has the same name but for its suffix")
     if args.output.resolve() == args.folder.resolve():
         raise UsageError(f"{args.output}: targets need a folder of their own")

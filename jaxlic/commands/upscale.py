@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import pathlib
 from typing import Any
 
 from jaxlic.commands import options
-from jaxlic.commands.files import each, jobs, naming, tell
+from jaxlic.commands.files import each, jobs, picture, write_picture
+from jaxlic.commands.messages import tell
 
 
 def add(commands: Any) -> None:
@@ -35,6 +37,7 @@ def add(commands: Any) -> None:
         default="mean",
         help="what stands in for lost detail, default its mean",
     )
+    options.add_limit(parser)
     parser.add_argument(
         "--seed", type=options.natural, default=0, help="of --latent sample, default 0"
     )
@@ -48,13 +51,18 @@ def run(args: argparse.Namespace) -> int:
     from jaxlic import thumbnail
 
     def work(source: pathlib.Path, target: pathlib.Path) -> str:
-        with naming(source):
-            picture = thumbnail.restore(
-                source, scale=args.scale, model=args.model, latent=args.latent, seed=args.seed
-            )
-        tell(source, picture.notes)
-        images.write(target, picture)
-        height, width = picture.rgb.shape[:2]
+        small = picture(source, max_pixels=args.max_pixels)
+        image = thumbnail.restore(
+            dataclasses.replace(small, notes=()),
+            scale=args.scale,
+            model=args.model,
+            latent=args.latent,
+            seed=args.seed,
+            max_pixels=args.max_pixels,
+        )
+        tell(source, image.notes)
+        write_picture(source, target, image)
+        height, width = image.rgb.shape[:2]
         return f"{width}x{height}"
 
     return each(todo, work, "upscaling")

@@ -1,23 +1,32 @@
-"""Image files: reading them as they come, writing them whole. The only user of Pillow."""
+"""Image files: reading them as they come, writing them whole."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
-import os
 import pathlib
-import tempfile
-import warnings
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from jaxlic.errors import ImageError
+from jaxlic.errors import FileError, ImageError
+from jaxlic.files import disk, jxl, opening
+from jaxlic.files.classic import ASCII, EXIF_IFD, USER_COMMENT, check_profile
+from jaxlic.files.opening import MAX_PIXELS
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".jxl"})
-MAX_PIXELS = 100_000_000
-_MAX_SIDES = {"jpeg": 65_500, "webp": 16_383}
-_EXIF_IFD, _USER_COMMENT, _ASCII = 0x8769, 0x9286, b"ASCII\0\0\0"
+WRITTEN = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+}
+_READ = "PNG, JPEG, WebP, TIFF, BMP or JPEG XL"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,12 +38,14 @@ class Picture:
         alpha: uint8 `[H, W]`, or None where all is opaque.
         icc: the ICC profile of `rgb`, or None for sRGB.
         notes: what was lost in reading, one sentence each.
+        comment: what a file's EXIF data say, where it is short and printable.
     """
 
     rgb: np.ndarray
     alpha: np.ndarray | None = None
     icc: bytes | None = None
     notes: tuple[str, ...] = ()
+    comment: str | None = None
 
 
 def find(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -42,46 +53,33 @@ def find(folder: pathlib.Path) -> list[pathlib.Path]:
     return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
 
 
-def read(path: str | pathlib.Path) -> Picture:
-    """Reads an image file: upright (EXIF orientation applied), as 8-bit RGB.
+def read(source: str | pathlib.Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Reads an image: upright (EXIF orientation applied), as 8-bit RGB.
 
-    Grey, palette and CMYK images become RGB (CMYK through its profile if it has one), 16-bit
-    ones are reduced to 8 bits, of animations the first frame is taken; `notes` says so.
+    It is PNG, JPEG, WebP, TIFF, BMP or JPEG XL, whatever its name ends in. Grey, palette and
+    CMYK images become RGB (CMYK through its profile if it has one), more than 8 bits are
+    reduced to 8, of several frames the first is taken; `notes` says so. The size is checked
+    before any pixel is decoded.
+
+    Args:
+        source: a regular file, or the bytes of one.
+        max_pixels: the most that are decoded.
 
     Raises:
-        ImageError: if the file is missing, damaged, no image, or over 100 megapixels.
+        ImageError: if the file is missing, damaged, not such an image, or has more pixels.
     """
-    path = pathlib.Path(path)
-    if path.suffix.lower() == ".jxl":
-        return Picture(_read_jxl(path))
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    with _file(source) as (file, format_):
+        if format_ == "JXL":
+            name = "" if isinstance(source, bytes) else str(source)
+            return _read_jxl(disk.read_bounded(file, name), max_pixels)
+        image, icc, notes = opening.opened(file, format_, max_pixels=max_pixels)
+        with image:
+            notes += _notes(image)
+            image.load()
+            from PIL import ImageOps
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            Image.MAX_IMAGE_PIXELS = None
-            with Image.open(path) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise ImageError(
-                        f"{path}: {image.width}x{image.height} is over 100 megapixels"
-                    )
-                notes = _notes(image)
-                image.load()
-                icc = image.info.get("icc_profile") or None
-                image = ImageOps.exif_transpose(image)
-                return _normalise(image, icc, notes)
-    except ImageError:
-        raise
-    except FileNotFoundError as error:
-        raise ImageError(f"{path}: no such file") from error
-    except IsADirectoryError as error:
-        raise ImageError(f"{path}: is a folder") from error
-    except PermissionError as error:
-        raise ImageError(f"{path}: permission denied") from error
-    except UnidentifiedImageError as error:
-        raise ImageError(f"{path}: not an image that can be read") from error
-    except Exception as error:  # Decoders raise a wide range of types on damaged files.
-        raise ImageError(f"{path}: damaged image ({error})") from error
+            picture = _normalise(ImageOps.exif_transpose(image), icc, notes)
+            return dataclasses.replace(picture, comment=_comment(image))
 
 
 def read_rgb(path: str | pathlib.Path) -> np.ndarray:
@@ -89,207 +87,150 @@ def read_rgb(path: str | pathlib.Path) -> np.ndarray:
     return read(path).rgb
 
 
-def write(path: str | pathlib.Path, picture: Picture) -> None:
+def write(path: str | pathlib.Path, picture: Picture) -> tuple[str, ...]:
     """Writes `picture` in the format that the suffix names, all or nothing.
 
+    Returns:
+        Notes on what that format could not hold.
+
     Raises:
-        ImageError: if the suffix names no format, or the format cannot hold the picture.
+        ImageError: if the suffix names no format, the format cannot hold the picture, or the
+            file cannot be written.
     """
-    path = pathlib.Path(path)
+    suffix = pathlib.Path(path).suffix.lower()
+    if suffix not in WRITTEN:
+        raise ImageError(f"{path}: cannot write images of type {suffix or '(none)'}")
+    try:
+        disk.write_bytes(path, encoded(picture, WRITTEN[suffix]))
+    except FileError as error:
+        raise ImageError(_named(f"{path}: ", error)) from error
+    if suffix == ".bmp" and picture.icc is not None:
+        return ("BMP holds no colour profile: it is dropped",)
+    return ()
+
+
+def encoded(picture: Picture, format_: str = "PNG") -> bytes:
+    """The bytes of an image file: one of the values of `WRITTEN`.
+
+    Raises:
+        ImageError: if the format cannot hold the picture.
+    """
     from PIL import Image
 
     image = Image.fromarray(picture.rgb)
     if picture.alpha is not None:
+        if format_ in ("JPEG", "BMP"):
+            raise ImageError(f"{format_} holds no transparency; write PNG, WebP or TIFF")
         image.putalpha(Image.fromarray(picture.alpha))
-    format_ = Image.registered_extensions().get(path.suffix.lower())
-    if format_ is None or format_ not in Image.SAVE:
-        raise ImageError(f"{path}: cannot write images of type {path.suffix or '(none)'}")
-    options = {"lossless": True} if format_ == "WEBP" else {}
+    if picture.icc is not None:
+        check_profile(picture.icc, format_)
+    options: dict[str, Any] = {}
+    if format_ == "WEBP":  # Exact: colours are kept where nothing shows them.
+        options = {"lossless": True, "exact": True}
     if format_ == "JPEG":
         options = {"quality": 95, "subsampling": 0}
     out = io.BytesIO()
     try:
         image.save(out, format_, icc_profile=picture.icc, **options)
     except (OSError, ValueError) as error:
-        raise ImageError(f"{path}: {error}") from error
-    write_bytes(path, out.getvalue())
-
-
-def write_bytes(path: str | pathlib.Path, data: bytes) -> None:
-    """Writes a file under a temporary name and renames it, so that none is ever half there.
-
-    Raises:
-        ImageError: if the folder is missing or not writable.
-    """
-    path = pathlib.Path(path)
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as out:
-                out.write(data)
-            os.chmod(name, 0o666 & ~_umask())
-            os.replace(name, path)
-        except BaseException:
-            pathlib.Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise ImageError(f"{path}: {error.strerror or error}") from error
-
-
-def encode(
-    rgb: np.ndarray,
-    codec: str,
-    quality: int,
-    *,
-    fast: bool = False,
-    comment: str | None = None,
-    icc: bytes | None = None,
-) -> bytes:
-    """A standard codec at its slowest common setting, as evaluation compares with.
-
-    Args:
-        rgb: uint8 `[H, W, 3]`.
-        codec: "jpeg" (4:2:0, optimised Huffman tables), "webp" (method 6), "avif" (Pillow's
-            default speed) or "jxl" (libjxl, effort 7; needs imagecodecs).
-        quality: in the codec's own scale, 0 to 100.
-        fast: same pixels for JPEG (default Huffman tables), WebP by method 4.
-        comment: stored in the file's EXIF data, for `comment_of`.
-        icc: the colour profile to store.
-
-    Raises:
-        ImageError: if the codec is not one of these or is not built in, or the image is too
-            long for it.
-    """
-    from PIL import Image
-
-    if codec == "jxl":
-        return _imagecodecs().jpegxl_encode(rgb, level=quality, effort=7)
-    options: dict[str, dict[str, Any]] = {
-        "jpeg": {"optimize": not fast, "subsampling": "4:2:0"},
-        "webp": {"method": 4 if fast else 6},
-        "avif": {},
-    }
-    if codec not in options:
-        raise ImageError(f"codecs are jpeg, webp, avif and jxl, got {codec!r}")
-    extra = options[codec]
-    if comment is not None:
-        extra["exif"] = _exif(comment)
-    if icc is not None:
-        extra["icc_profile"] = icc
-    if max(rgb.shape[:2]) > _MAX_SIDES.get(codec, MAX_PIXELS):
-        raise ImageError(f"{codec} holds at most {_MAX_SIDES[codec]} pixels a side")
-    out = io.BytesIO()
-    try:
-        Image.fromarray(rgb).save(out, codec.upper(), quality=int(quality), **extra)
-    except (KeyError, OSError) as error:
-        raise ImageError(f"this Pillow cannot write {codec}") from error
+        raise ImageError(str(error)) from error
     return out.getvalue()
 
 
-def decode(data: bytes, codec: str) -> np.ndarray:
-    """The pixels of what `encode` wrote, uint8 `[H, W, 3]`."""
-    from PIL import Image
-
-    if codec == "jxl":
-        return _imagecodecs().jpegxl_decode(data)
-    with Image.open(io.BytesIO(data)) as image:
-        return np.asarray(image.convert("RGB"))
-
-
-def comment_of(path: str | pathlib.Path) -> str | None:
-    """The comment that `encode` stored in an image file; None if there is none.
+def comment_of(source: str | pathlib.Path | bytes) -> str | None:
+    """The comment that `classic.encode` stored in an image file; None if there is none.
 
     Any program may have written the file: the text is at most 200 printable characters, and
     whoever uses it must check it.
     """
-    from PIL import Image
-
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                text = image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT)
+        with _file(source) as (file, format_), opening.opened(file, format_).image as image:
+            return _comment(image)
+    except ImageError:
+        return None
+
+
+def _comment(image: Any) -> str | None:
+    try:
+        text = image.getexif().get_ifd(EXIF_IFD).get(USER_COMMENT)
     except Exception:  # Damaged metadata is no metadata.
         return None
     text = bytes(text) if isinstance(text, bytes) else str(text or "").encode()
-    text = text.removeprefix(_ASCII).decode("ascii", "ignore").rstrip("\0 ")
+    text = text.removeprefix(ASCII).decode("ascii", "ignore").rstrip("\0 ")
     return text if 0 < len(text) <= 200 and text.isprintable() else None
 
 
-def _exif(comment: str) -> bytes:
-    from PIL import Image
-
-    exif = Image.Exif()
-    exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = _ASCII + comment.encode("ascii")
-    return exif.tobytes()
-
-
-def encode_grey(plane: np.ndarray) -> bytes:
-    """A uint8 `[H, W]` plane as lossless PNG bytes."""
-    from PIL import Image
-
-    out = io.BytesIO()
-    Image.fromarray(plane).save(out, "PNG", optimize=True)
-    return out.getvalue()
-
-
-def decode_grey(data: bytes, shape: tuple[int, int]) -> np.ndarray:
-    """The inverse of `encode_grey`.
-
-    Raises:
-        ImageError: if `data` is not a grey PNG of that shape; checked before decoding.
-    """
-    from PIL import Image
-
+@contextlib.contextmanager
+def _file(source: str | pathlib.Path | bytes) -> Iterator[tuple[BinaryIO, str]]:
+    """An open file and its format. What is raised inside becomes one type of error."""
+    of_bytes = isinstance(source, bytes)
+    prefix = "" if of_bytes else f"{source}: "
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
-                if image.mode != "L" or (image.height, image.width) != tuple(shape):
-                    raise ImageError("the alpha plane does not match the image")
-                return np.asarray(image)
-    except ImageError:
+        with io.BytesIO(source) if of_bytes else disk.open_regular(source) as file:
+            format_ = opening.kind(file.read(16))
+            file.seek(0)
+            if format_ is None:
+                raise ImageError(f"not an image that can be read ({_READ})")
+            yield file, format_
+    except FileError as error:
+        raise ImageError(_named(prefix, error)) from error
+    except MemoryError:
         raise
-    except Exception as error:
-        raise ImageError(f"damaged alpha plane ({error})") from error
+    except Exception as error:  # Decoders raise a wide range of types on damaged files.
+        raise ImageError(f"{prefix}damaged image ({error})") from error
 
 
-def _read_jxl(path: pathlib.Path) -> np.ndarray:
-    codecs = _imagecodecs()
-    try:
-        pixels = codecs.jpegxl_decode(path.read_bytes())
-    except FileNotFoundError as error:
-        raise ImageError(f"{path}: no such file") from error
-    except Exception as error:
-        raise ImageError(f"{path}: damaged image ({error})") from error
-    if pixels.dtype == np.uint16:
-        pixels = (pixels >> 8).astype(np.uint8)
+def _named(prefix: str, error: FileError) -> str:
+    return str(error) if str(error).startswith(prefix) else f"{prefix}{error}"
+
+
+def _read_jxl(data: bytes, max_pixels: int) -> Picture:
+    head = jxl.header(data)
+    opening.check_size(head.width, head.height, max_pixels)
+    pixels = jxl.decode(data)
+    notes = []
+    if head.bits > 8:
+        notes.append(f"reduced from {head.bits} to 8 bits a channel")
+    if head.animated:
+        notes.append("only the first of its frames is kept")
+    if head.profile:
+        notes.append("its colour profile cannot be read and is lost")
+    elif not head.srgb:
+        notes.append("its colours are not sRGB, but are kept as if they were")
+    if pixels.dtype.kind == "f":
+        pixels = np.clip(np.nan_to_num(pixels.astype(np.float32)), 0, 1)
+        pixels = np.rint(255 * pixels).astype(np.uint8)
+    elif head.bits != 8:
+        full = (1 << head.bits) - 1
+        pixels = (
+            pixels >> (head.bits - 8) if head.bits > 8 else pixels * (255 // full)
+        ).astype(np.uint8)
     if pixels.ndim == 2:
         pixels = pixels[..., None]
-    return np.ascontiguousarray(np.broadcast_to(pixels[..., :3], (*pixels.shape[:2], 3)))
+    alpha = np.ascontiguousarray(pixels[..., -1]) if pixels.shape[-1] in (2, 4) else None
+    rgb = pixels[..., :3] if pixels.shape[-1] > 2 else pixels[..., :1]
+    rgb = np.ascontiguousarray(np.broadcast_to(rgb, (*pixels.shape[:2], 3)))
+    if alpha is not None and head.premultiplied:
+        whole = np.maximum(alpha, 1)[..., None].astype(np.uint16)
+        rgb = np.minimum((rgb * np.uint16(255) + whole // 2) // whole, 255).astype(np.uint8)
+    if alpha is not None and alpha.min() == 255:
+        alpha = None
+    return Picture(rgb, alpha, None, tuple(notes))
 
 
-def _imagecodecs():
-    try:
-        import imagecodecs
-    except ImportError as error:
-        raise ImageError("JPEG XL needs `pip install imagecodecs`") from error
-    return imagecodecs
-
-
-def _notes(image) -> tuple[str, ...]:
+def _notes(image: Any) -> tuple[str, ...]:
     notes = []
     raw = " ".join(str(tile[3]) for tile in image.tile if len(tile) > 3)
     if ";16" in raw or ";16" in image.mode or image.mode in ("I", "F"):
         notes.append("reduced from 16 to 8 bits a channel")
     if image.mode == "CMYK":
         notes.append("converted from CMYK to RGB")
-    if getattr(image, "n_frames", 1) > 1:
+    if opening.several(image):
         notes.append("only the first of its frames is kept")
     return tuple(notes)
 
 
-def _normalise(image, icc, notes) -> Picture:
+def _normalise(image: Any, icc: bytes | None, notes: tuple[str, ...]) -> Picture:
     from PIL import Image
 
     if image.mode.startswith("I;16"):
@@ -303,7 +244,7 @@ def _normalise(image, icc, notes) -> Picture:
     elif image.mode == "CMYK" and icc is not None:
         image, icc = _cmyk_to_srgb(image, icc), None
     if icc is not None and icc[16:20] != b"RGB ":
-        icc = None
+        icc, notes = None, (*notes, "its colour profile is not one of RGB and is dropped")
     alpha = None
     if image.has_transparency_data:
         rgba = np.asarray(image.convert("RGBA"))
@@ -314,7 +255,7 @@ def _normalise(image, icc, notes) -> Picture:
     return Picture(np.ascontiguousarray(rgb), alpha, icc, notes)
 
 
-def _cmyk_to_srgb(image, icc):
+def _cmyk_to_srgb(image: Any, icc: bytes) -> Any:
     from PIL import ImageCms
 
     try:
@@ -324,9 +265,3 @@ def _cmyk_to_srgb(image, icc):
         )
     except ImageCms.PyCMSError:
         return image.convert("RGB")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

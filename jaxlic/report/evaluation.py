@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxlic import api
-from jaxlic.files import images
+from jaxlic.files import classic, images
 from jaxlic.metrics import scores
 from jaxlic.report.judges import Judge, scaled
 from jaxlic.rescaling.bicubic import RestoredBicubic
@@ -34,11 +34,11 @@ RoundTrip = Callable[[np.ndarray, float], tuple[int, np.ndarray]]
 
 
 def standard(codec: str) -> RoundTrip:
-    """A codec of `images.encode` as (image, quality) -> (bytes of the file, image)."""
+    """A codec of `classic.encode` as (image, quality) -> (bytes of the file, image)."""
 
     def round_trip(image: np.ndarray, quality: float) -> tuple[int, np.ndarray]:
-        data = images.encode(image, codec, int(quality))
-        return len(data), images.decode(data, codec)
+        data = classic.encode(image, codec, int(quality))
+        return len(data), classic.decode(data, codec)
 
     return round_trip
 
@@ -75,8 +75,8 @@ def _thumbnails(name, down, up, qualities, note=None):
             if last.get("image") is not image:
                 last.update(image=image, small=down(image))
             comment = None if note is None else note(image.shape[:2]).text()
-            data = images.encode(last["small"], format_, round(quality), comment=comment)
-            return len(data), up(images.decode(data, format_), image.shape[:2])
+            data = classic.encode(last["small"], format_, round(quality), comment=comment)
+            return len(data), up(classic.decode(data, format_), image.shape[:2])
 
         return round_trip
 

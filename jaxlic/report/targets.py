@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlic.errors import TargetError
-from jaxlic.files import images
+from jaxlic.files import classic, disk, images
 from jaxlic.files.images import Picture
 from jaxlic.ops import jnd
 
@@ -54,7 +54,7 @@ def search(
     low, high, best = 1, 100, None
     while low < high or best is None:
         quality = (low + high) // 2
-        back = images.decode(images.encode(image, codec, quality), codec)
+        back = classic.decode(classic.encode(image, codec, quality), codec)
         seen = float(_share(back[None], image[None], threshold)[0])
         if seen <= share or quality == 100:
             high, best = quality, back
@@ -88,7 +88,7 @@ def write_targets(
     recorded = out / _SETTINGS
     if recorded.is_file() and json.loads(recorded.read_text()) != settings:
         raise TargetError(f"{out}: holds targets of other settings; choose another folder")
-    images.write_bytes(recorded, (json.dumps(settings) + "\n").encode())
+    disk.write_bytes(recorded, (json.dumps(settings) + "\n").encode())
     for file in images.find(folder):
         target = (out / file.relative_to(folder)).with_suffix(".png")
         image = images.read_rgb(file)

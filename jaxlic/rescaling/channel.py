@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlic import prng
-from jaxlic.files import images
+from jaxlic.files import classic
 from jaxlic.ops.jpeg import ROUNDINGS, jpeg
 
 FORMATS = ("jpeg", "webp")
@@ -100,8 +100,8 @@ def _round_trip(formats, image, quality, which):
         pixels = np.round(np.clip(np.asarray(image), 0, 1) * 255).astype(np.uint8)
         decoded, sizes = np.empty(pixels.shape, np.float32), []
         for i, (q, k) in enumerate(zip(np.asarray(quality), np.asarray(which), strict=True)):
-            data = images.encode(pixels[i], formats[k], round(float(q)), fast=True)
-            decoded[i] = images.decode(data, formats[k]) / np.float32(255)
+            data = classic.encode(pixels[i], formats[k], round(float(q)), fast=True)
+            decoded[i] = classic.decode(data, formats[k]) / np.float32(255)
             sizes.append(len(data))
         return decoded, np.array(sizes, np.float32)
 

@@ -1,10 +1,12 @@
+import concurrent.futures
 import io
+import warnings
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from jaxlic.files import images
+from jaxlic.files import classic, images
 from jaxlic.files.images import ImageError, Picture
 
 RGB = np.random.default_rng(0).integers(0, 256, (9, 7, 3)).astype(np.uint8)
@@ -111,23 +113,6 @@ def test_writing_is_all_or_nothing(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["x.png"]
 
 
-def test_alpha_planes_round_trip_and_are_checked():
-    plane = RGB[..., 0]
-    data = images.encode_grey(plane)
-    np.testing.assert_array_equal(images.decode_grey(data, (9, 7)), plane)
-    with pytest.raises(ImageError, match="does not match"):
-        images.decode_grey(data, (9, 8))
-    with pytest.raises(ImageError, match="damaged"):
-        images.decode_grey(b"nothing", (9, 7))
-
-
-@pytest.mark.parametrize("codec", ["jpeg", "webp"])
-def test_standard_codecs_lose_little_at_high_quality(photo, codec):
-    data = images.encode(photo, codec, 95)
-    assert len(data) < photo.size / 2
-    assert np.abs(images.decode(data, codec).astype(int) - photo).mean() < 6
-
-
 def test_find_looks_into_subfolders(tmp_path):
     (tmp_path / "sub").mkdir()
     images.write(tmp_path / "sub" / "b.png", Picture(RGB))
@@ -139,9 +124,9 @@ def test_find_looks_into_subfolders(tmp_path):
 @pytest.mark.parametrize("codec", ["jpeg", "webp"])
 def test_comments_travel_in_the_file(photo, tmp_path, codec):
     path = tmp_path / "a"
-    path.write_bytes(images.encode(photo, codec, 80, comment="one two 3"))
+    path.write_bytes(classic.encode(photo, codec, 80, comment="one two 3"))
     assert images.comment_of(path) == "one two 3"
-    path.write_bytes(images.encode(photo, codec, 80))
+    path.write_bytes(classic.encode(photo, codec, 80))
     assert images.comment_of(path) is None
     path.write_bytes(b"no image")
     assert images.comment_of(path) is None
@@ -151,11 +136,55 @@ def test_comments_travel_in_the_file(photo, tmp_path, codec):
 def test_comments_of_others_are_bounded_and_printable(photo, tmp_path):
     path = tmp_path / "a.jpg"
     for text, expected in (("x" * 201, None), ("x" * 200, "x" * 200), ("a\nb", None)):
-        path.write_bytes(images.encode(photo, "jpeg", 80, comment=text))
+        path.write_bytes(classic.encode(photo, "jpeg", 80, comment=text))
         assert images.comment_of(path) == expected
 
 
-def test_fast_jpeg_has_the_same_pixels(photo):
-    slow, fast = (images.encode(photo, "jpeg", 70, fast=f) for f in (False, True))
-    assert len(slow) < len(fast)
-    np.testing.assert_array_equal(images.decode(slow, "jpeg"), images.decode(fast, "jpeg"))
+def test_what_a_format_cannot_hold_is_refused_or_told(tmp_path):
+    for name in ("x.jpg", "x.bmp"):
+        with pytest.raises(ImageError, match=rf"{name}: \w+ holds no transparency"):
+            images.write(tmp_path / name, Picture(RGB, RGB[..., 0]))
+    notes = images.write(tmp_path / "x.bmp", Picture(RGB, icc=b"profile"))
+    assert "profile" in notes[0]
+    for name in ("x.gif", "x.pdf", "x.eps", "x.jxl", "x"):
+        with pytest.raises(ImageError, match="cannot write"):
+            images.write(tmp_path / name, Picture(RGB))
+    with pytest.raises(ImageError, match=r"x\.jpg: JPEG holds no colour profile of"):
+        images.write(tmp_path / "x.jpg", Picture(RGB, icc=bytes(255 * 65_519 + 1)))
+    longest = bytes(16) + b"RGB " + bytes(255 * 65_519 - 20)
+    images.write(tmp_path / "x.jpg", Picture(RGB, icc=longest))
+    assert images.read(tmp_path / "x.jpg").icc == longest
+
+
+def test_a_profile_that_is_not_of_rgb_is_told(tmp_path):
+    path = _save(tmp_path, Image.fromarray(RGB), "i.png", icc_profile=bytes(16) + b"GRAY")
+    picture = images.read(path)
+    assert picture.icc is None and "colour profile" in picture.notes[0]
+
+
+def test_bytes_are_read_as_files_are(tmp_path):
+    path = _save(tmp_path, Image.fromarray(RGB), "x.tiff", compression="tiff_lzw")
+    for source in (path, str(path), path.read_bytes()):
+        np.testing.assert_array_equal(images.read(source).rgb, RGB)
+    with pytest.raises(ImageError, match=r"^not an image"):
+        images.read(b"nothing")
+
+
+def test_threads_read_at_the_same_time(tmp_path):
+    """Nothing that they share is changed: neither warnings nor limits nor the umask."""
+    suffixes = ("png", "jpg", "webp", "tiff", "bmp")
+    rgb = np.repeat(np.repeat(RGB, 20, 0), 20, 1)
+    for suffix in suffixes:
+        images.write(tmp_path / f"x.{suffix}", Picture(rgb))
+    alone = {suffix: images.read(tmp_path / f"x.{suffix}").rgb for suffix in suffixes}
+
+    def work(number):
+        suffix = suffixes[number % 5]
+        images.write(tmp_path / f"{number}.png", images.read(tmp_path / f"x.{suffix}"))
+        return suffix, images.read(tmp_path / f"{number}.png").rgb
+
+    before = warnings.filters[:], Image.MAX_IMAGE_PIXELS
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for suffix, pixels in pool.map(work, range(80)):
+            np.testing.assert_array_equal(pixels, alone[suffix])
+    assert before == (warnings.filters[:], Image.MAX_IMAGE_PIXELS)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxlic.cli import main
-from jaxlic.files import images
+from jaxlic.files import classic, images
 from jaxlic.files.images import Picture
 from jaxlic.ops import jnd
 from jaxlic.report import targets
@@ -27,7 +27,7 @@ def _seen(image, back, scale=1.0):
 def test_smoothing_is_never_seen_and_saves_bits(photo):
     soft = targets.smooth(photo, scale=1.0)
     assert soft.dtype == np.uint8 and _seen(photo, soft, 1.001) == 0
-    sizes = [len(images.encode(a, "webp", 90)) for a in (photo, soft)]
+    sizes = [len(classic.encode(a, "webp", 90)) for a in (photo, soft)]
     assert sizes[1] < 0.9 * sizes[0]
 
 
@@ -35,7 +35,7 @@ def test_smoothing_is_never_seen_and_saves_bits(photo):
 def test_search_finds_the_lowest_quality_that_is_hardly_seen(photo, codec):
     back, quality = targets.search(photo, codec, share=0.05)
     assert 1 < quality < 100 and _seen(photo, back) <= 0.05
-    below = images.decode(images.encode(photo, codec, quality - 1), codec)
+    below = classic.decode(classic.encode(photo, codec, quality - 1), codec)
     assert _seen(photo, below) > 0.05
     _, looser = targets.search(photo, codec, share=0.3)
     assert looser < quality

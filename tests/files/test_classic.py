@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+
+from jaxlic.errors import ImageError
+from jaxlic.files import classic
+
+PLANE = np.random.default_rng(0).integers(0, 256, (9, 7)).astype(np.uint8)
+
+
+def test_alpha_planes_round_trip_and_are_checked():
+    data = classic.encode_grey(PLANE)
+    np.testing.assert_array_equal(classic.decode_grey(data, (9, 7)), PLANE)
+    with pytest.raises(ImageError, match="does not match"):
+        classic.decode_grey(data, (9, 8))
+    with pytest.raises(ImageError, match="damaged"):
+        classic.decode_grey(b"nothing", (9, 7))
+
+
+@pytest.mark.parametrize("codec", ["jpeg", "webp"])
+def test_standard_codecs_lose_little_at_high_quality(photo, codec):
+    data = classic.encode(photo, codec, 95)
+    assert len(data) < photo.size / 2
+    assert np.abs(classic.decode(data, codec).astype(int) - photo).mean() < 6
+
+
+def test_fast_jpeg_has_the_same_pixels(photo):
+    slow, fast = (classic.encode(photo, "jpeg", 70, fast=f) for f in (False, True))
+    assert len(slow) < len(fast)
+    np.testing.assert_array_equal(classic.decode(slow, "jpeg"), classic.decode(fast, "jpeg"))
+
+
+def test_what_cannot_be_encoded_says_so(photo):
+    with pytest.raises(ImageError, match="codecs are"):
+        classic.encode(photo, "gif", 80)
+    with pytest.raises(ImageError, match="16383 pixels a side"):
+        classic.encode(np.zeros((1, 16_384, 3), np.uint8), "webp", 80)
