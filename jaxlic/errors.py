@@ -15,7 +15,11 @@ class BitstreamError(Error):
     """A file that cannot be decoded."""
 
 
-class ImageError(Error):
+class FileError(Error):
+    """A file that cannot be read or written."""
+
+
+class ImageError(FileError):
     """An image that cannot be read or written."""
 
 
