@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
+import os
 import pathlib
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -78,6 +79,8 @@ def silent(kind: str, step: int, metrics: Mapping[str, Any]) -> None:
 
 def _whole_lines(path: pathlib.Path) -> None:
     """Ends the line that a killed run left half written, so that the next is one of its own."""
-    if path.is_file() and path.read_bytes()[-1:] not in (b"", b"\n"):
-        with open(path, "a") as out:
-            out.write("\n")
+    with open(path, "ab+") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")

@@ -18,7 +18,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
-from jaxlic.errors import Error
+from jaxlic.errors import Error, one_line
 from train.step import TrainState
 
 _FOLDER, _DAMAGED = "checkpoints", "damaged"
@@ -72,17 +72,21 @@ def restore(workdir: pathlib.Path, template: TrainState) -> Restored | None:
         CheckpointError: if there are checkpoints, but all are damaged.
     """
     folder = workdir / _FOLDER
-    if not folder.is_dir():
+    if not everywhere(folder.is_dir()):
         return None
     damaged: list[int] = []
     notes: list[str] = []
     with _quiet(), ocp.CheckpointManager(folder.absolute()) as manager:
         for step in sorted(manager.all_steps(), reverse=True):
+            reason = "another host cannot read it"
             try:
                 state, has_digest = _read(manager, step, template)
+                sound = True
             except Exception as error:  # Neither Orbax nor TensorStore says what it raises.
+                sound, reason = False, _line(error)
+            if not everywhere(sound):
                 damaged.append(step)
-                notes.append(f"{folder / str(step)}: damaged ({_line(error)})")
+                notes.append(f"{folder / str(step)}: damaged ({reason})")
                 continue
             if damaged:
                 notes.append(f"{folder / str(step)}: used instead")
@@ -92,6 +96,13 @@ def restore(workdir: pathlib.Path, template: TrainState) -> Restored | None:
     if damaged:
         raise CheckpointError(f"no checkpoint can be read; {notes[0]}")
     return None
+
+
+def everywhere(holds: bool) -> bool:
+    """Whether something holds for all processes; all of them must ask."""
+    if jax.process_count() == 1:
+        return holds
+    return bool(multihost_utils.process_allgather(np.array(holds)).all())
 
 
 def set_aside(workdir: pathlib.Path, steps: tuple[int, ...]) -> None:
@@ -203,8 +214,8 @@ def _one_line(folder: pathlib.Path) -> Iterator[None]:
 
 
 def _line(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = one_line(error)
     for known in ("No space left on device", "File too large", "Read-only file system"):
-        if known in text:
+        if known in str(error):
             return known
-    return text if len(text) <= 160 else text[:160] + "..."
+    return text
