@@ -181,7 +181,11 @@ def save_model(
     try:
         params = weights.tree({**rest, **weights.grow(stored)})
         if isinstance(codec, Codec):
-            description["largest_sum"] = int(codec.check(params)[0])
+            bound, params = codec.check(params)
+            description["largest_sum"] = int(bound)
+            stored |= {
+                n: a for n, a in weights.flat(params).items() if a.ndim < 2 and n in stored
+            }
             arrays = entropy_tables.to_arrays(tables or codec.tables(params))
             stored |= {_TABLES + name: a for name, a in arrays.items()}
     except ValueError as error:

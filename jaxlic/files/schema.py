@@ -48,6 +48,8 @@ def check(card: Any) -> None:
             raise ValueError(f"{name} must be of type {kind.__name__}")
     if not _ID.fullmatch(card["id"]):
         raise ValueError("id must be 1 to 60 letters, digits, dots, hyphens and underscores")
+    if not _ID.fullmatch(card["builder"]):
+        raise ValueError("builder must be a name of an architecture")
     if not 0 <= card["number"] <= MAX_NUMBER:
         raise ValueError(f"number must be in [0, {MAX_NUMBER}]")
     for name in ("parent", "sha256"):

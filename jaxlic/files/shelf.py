@@ -32,7 +32,7 @@ def folder(name: str | pathlib.Path) -> pathlib.Path:
         with contextlib.suppress(OSError):  # The name may be too long for one.
             if (candidate / CARD).is_file():
                 return candidate
-    raise ModelError(f"no model called {str(name)!r}; shipped are {', '.join(shipped())}")
+    raise ModelError(f"no model called {str(name)[:200]!r}; shipped are {', '.join(shipped())}")
 
 
 def card(name: str | pathlib.Path) -> dict[str, Any]:

@@ -84,7 +84,10 @@ def grow(stored: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
                 raise ValueError(f"{name} is the scale of no array")
             continue
         params[name] = a.astype(np.float32)
-        if (scale := stored.get(name + _SCALE)) is not None:
+        scale = stored.get(name + _SCALE)
+        if (scale is None) == (a.dtype == np.int8):
+            raise ValueError(f"{name} has a scale and is not int8, or the reverse")
+        if scale is not None:
             with np.errstate(over="ignore"):
                 params[name] *= scale
             if not np.isfinite(params[name]).all():
