@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxlic import coding, models
+from jaxlic import coding, forks, models
 from jaxlic.core import MAX_QUALITY, MIN_QUALITY, Builder, Codec
 from jaxlic.entropy import range_coder
 from jaxlic.errors import BitstreamError, Error, ModelError
@@ -52,6 +52,7 @@ class ImageCodec:
         Raises:
             Error: if image, quality or coder is not as above.
         """
+        forks.check()
         picture = image if isinstance(image, Picture) else _picture(image)
         _check_quality(quality)
         height, width = _check_size(picture.rgb)
@@ -98,6 +99,7 @@ class ImageCodec:
         Raises:
             BitstreamError: if the file is damaged or another model wrote it.
         """
+        forks.check()
         file = bitstream.unpack(data)
         settings = self._settings(file)
         h, m = file.header, self.model
@@ -120,6 +122,7 @@ class ImageCodec:
         Raises:
             BitstreamError: if the file is damaged or another model wrote it.
         """
+        forks.check()
         file = bitstream.unpack(data)
         m = self.model
         settings = self._settings(file)

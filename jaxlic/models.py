@@ -18,6 +18,7 @@ import flax.errors
 import jax
 import numpy as np
 
+from jaxlic import forks
 from jaxlic.codecs import dkic, hyperprior
 from jaxlic.core import Builder, Codec, Params, Rescaler
 from jaxlic.entropy import tables as entropy_tables
@@ -133,7 +134,9 @@ def load_model(name: str | pathlib.Path, *, builders: Sequence[Builder] = ()) ->
 
     Raises:
         ModelError: if it is missing, damaged, or its integer layers could overflow.
+        Error: in a process that was forked from one that had loaded a model.
     """
+    forks.check()
     path = folder(name).resolve()
     try:
         return _load_model(path, tuple(builders))
@@ -195,8 +198,7 @@ def save_model(
     description["parameters"] = int(sum(np.size(a) for a in jax.tree.leaves(params)))
     text = json.dumps(description, indent=2, sort_keys=True) + "\n"
     path.mkdir(parents=True, exist_ok=True)
-    # A run that is killed between the two leaves weights that are not those described.
-    disk.write_bytes(path / WEIGHTS, data)
+    disk.write_bytes(path / WEIGHTS, data)  # Killed after it, they are not those described.
     disk.write_bytes(path / CARD, text.encode())
     _load_model.cache_clear()
 
@@ -207,7 +209,7 @@ def _load_model(path: pathlib.Path, builders: tuple[Builder, ...]) -> Model:
     check_lineage(path)
     codec = _checked(description, builders)
     spec = Spec(description["builder"], description["settings"])
-    # Half a second or more, which shipped models need not cost.
+    # A second or so, which shipped models need not cost.
     expected = None if path.parent == SHIPPED.resolve() else _shapes(codec)
     rest, parent = _inherited(description, builders)
     try:
@@ -249,8 +251,6 @@ def _checked(description: dict[str, Any], builders: Sequence[Builder]) -> Codec 
     try:
         schema.check(description)
         schema.check_settings(spec.settings, dict(builder_of(spec, builders).limits))
-    except ModelError:
-        raise
     except ValueError as error:
         raise ModelError(str(error)) from error
     codec = assemble(spec, builders)
