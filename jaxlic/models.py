@@ -209,8 +209,6 @@ def _load_model(path: pathlib.Path, builders: tuple[Builder, ...]) -> Model:
     check_lineage(path)
     codec = _checked(description, builders)
     spec = Spec(description["builder"], description["settings"])
-    # A second or so, which shipped models need not cost.
-    expected = None if path.parent == SHIPPED.resolve() else _shapes(codec)
     rest, parent = _inherited(description, builders)
     try:
         data = disk.read_bytes(path / WEIGHTS)
@@ -221,8 +219,8 @@ def _load_model(path: pathlib.Path, builders: tuple[Builder, ...]) -> Model:
         arrays = {name.removeprefix(_TABLES): stored.pop(name) for name in names}
         tables = entropy_tables.from_arrays(arrays)
         flat = {**rest, **weights.grow(stored)}
-        if expected is not None:
-            weights.compare(flat, expected)
+        if path.parent != SHIPPED.resolve():  # Which need not cost a second each.
+            weights.compare(flat, _shapes(codec))
         params, parts = weights.tree(flat), ("",)
         if isinstance(codec, Codec):
             entropy_tables.check_rows(tables, dict(codec.rows))

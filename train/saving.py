@@ -7,9 +7,11 @@ else, is passed over for the one before it.
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import pathlib
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -191,17 +193,19 @@ def _read(
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what TensorStore's threads have to say when Orbax has given up on a read."""
-    before = sys.unraisablehook
+    """Without what Orbax's coroutines and TensorStore's threads say after a read that failed.
 
-    def hook(unraisable: Any) -> None:
-        if "Event loop is closed" not in str(unraisable.exc_value):
-            before(unraisable)
-
-    sys.unraisablehook = hook
+    What is wrong was raised; they find their event loop closed, and nobody can catch that.
+    """
+    before, said = sys.unraisablehook, []
+    sys.unraisablehook = lambda unraisable: said.append(None)
     try:
         yield
     finally:
+        gc.collect()
+        if said:
+            time.sleep(0.5)  # For the threads to end.
+            gc.collect()
         sys.unraisablehook = before
 
 
