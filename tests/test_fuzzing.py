@@ -38,7 +38,7 @@ def test_findings_are_kept_and_mutations_are_repeatable(monkeypatch, tmp_path):
 
     monkeypatch.setitem(fuzzing.TARGETS, "toy", Scope)
     report = fuzz("toy", count=50, findings=tmp_path)
-    assert list(report.findings)[0].startswith("KeyError at test_fuzzing.py")
+    assert next(iter(report.findings)).startswith("KeyError at test_fuzzing.py")
     assert (tmp_path / "toy-0-1").read_bytes() == next(iter(report.findings.values()))
     again = list(seen)
     seen.clear()
