@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxlic import coding, models
+from jaxlic import coding, forks, models
 from jaxlic.core import MAX_QUALITY, MIN_QUALITY, Builder, Codec
 from jaxlic.entropy import range_coder
 from jaxlic.errors import BitstreamError, Error, ImageError, ModelError
@@ -55,6 +55,7 @@ class ImageCodec:
         Raises:
             Error: if image, quality or coder is not as above.
         """
+        forks.check()
         picture = image if isinstance(image, Picture) else _picture(image)
         _check_quality(quality)
         height, width = _check_picture(picture, max_pixels)
@@ -104,6 +105,7 @@ class ImageCodec:
         Raises:
             BitstreamError: if the file is damaged, is larger, or another model wrote it.
         """
+        forks.check()
         file = bitstream.unpack(data)
         settings = self._settings(file, max_pixels)
         icc = bitstream.profile(file)
@@ -127,6 +129,7 @@ class ImageCodec:
         Raises:
             BitstreamError: if the file is damaged, is larger, or another model wrote it.
         """
+        forks.check()
         file = bitstream.unpack(data)
         m = self.model
         settings = self._settings(file, max_pixels)

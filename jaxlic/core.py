@@ -161,6 +161,8 @@ class Codec(NamedTuple):
         geometry: its sizes.
         entropy_path: which parts of the parameters `decode` depends on, as beginnings of
             paths such as "params/hyper_synthesis"; "" for all.
+        rows: of each set of tables, how many rows `decode` may ask for; loading a model checks
+            that they are there.
         exact: whether `decode` computes in integers. If not, payloads carry a checksum of
             their symbols, and may be refused on another machine than the one that wrote them.
     """
@@ -176,6 +178,7 @@ class Codec(NamedTuple):
     geometry: Geometry
     entropy_path: tuple[str, ...] = ("",)
     exact: bool = True
+    rows: tuple[tuple[str, int], ...] = ()
 
     @property
     def stride(self) -> int:
@@ -214,9 +217,12 @@ class Builder(NamedTuple):
         assemble: that module to a `Codec` or a `Rescaler`; takes what is needed in training
             alone as keywords.
         int8: regular expression for the paths of kernels that are stored as int8.
+        limits: by setting the largest integer in it that models from files may have, where
+            that is not 1024.
     """
 
     name: str
     make: Callable[..., Any]
     assemble: Callable[..., Codec | Rescaler]
     int8: str = ""
+    limits: tuple[tuple[str, int], ...] = ()

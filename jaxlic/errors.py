@@ -33,3 +33,10 @@ class TargetError(Error):
 
 class UsageError(Error):
     """A command that cannot be carried out as it was given."""
+
+
+def one_line(error: BaseException) -> str:
+    """What an exception of another library says, as a line of at most 200 characters."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    text = "".join(c if c.isprintable() else "?" for c in text)
+    return text if len(text) <= 200 else text[:200] + "..."

@@ -14,16 +14,18 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import flax.traverse_util
+import flax.errors
 import jax
 import numpy as np
 
+from jaxlic import forks
 from jaxlic.codecs import dkic, hyperprior
 from jaxlic.core import Builder, Codec, Params, Rescaler
 from jaxlic.entropy import tables as entropy_tables
 from jaxlic.entropy.tables import TableSets
-from jaxlic.errors import ModelError
-from jaxlic.files import weights
+from jaxlic.errors import ModelError, one_line
+from jaxlic.files import disk, schema, weights
+from jaxlic.files.shelf import CARD, WEIGHTS, card, check_lineage, folder, shipped  # noqa: F401
 from jaxlic.files.weights import SHIPPED
 from jaxlic.rescaling import bicubic, sain
 
@@ -34,6 +36,19 @@ BUILDERS = {
 }
 _FINGERPRINT = 4
 _TABLES = "tables/"
+_SCALES, _MAX_STRIDE, _MAX_HALO = (2, 4), 256, 1024
+# What builders and linen raise for settings that make no sense.
+_REJECTED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    flax.errors.FlaxError,
+)
 
 
 class Spec(NamedTuple):
@@ -92,8 +107,8 @@ def build(spec: Spec, builders: Sequence[Builder] = ()) -> Any:
     builder = builder_of(spec, builders)
     try:
         return builder.make(**spec.settings)
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"{spec.builder}: {error}") from error
+    except _REJECTED as error:
+        raise ModelError(f"{spec.builder}: {one_line(error)}") from error
 
 
 def assemble(spec: Spec, builders: Sequence[Builder] = (), **training: Any) -> Codec | Rescaler:
@@ -105,48 +120,29 @@ def assemble(spec: Spec, builders: Sequence[Builder] = (), **training: Any) -> C
     module = build(spec, builders)
     try:
         return builder_of(spec, builders).assemble(module, **training)
-    except (ArithmeticError, TypeError, ValueError) as error:
-        raise ModelError(f"{spec.builder}: {error}") from error
-
-
-def shipped() -> list[str]:
-    """The ids of the shipped models: codecs in order of their numbers, then rescalers."""
-    cards = [json.loads(p.read_text()) for p in SHIPPED.glob("*/model.json")]
-    cards.sort(key=lambda card: (card["number"] == 0, card["number"], card["id"]))
-    return [card["id"] for card in cards]
-
-
-def folder(name: str | pathlib.Path) -> pathlib.Path:
-    """The folder of a model, given its id or its path.
-
-    Raises:
-        ModelError: if there is none.
-    """
-    for candidate in (SHIPPED / str(name), pathlib.Path(name)):
-        if (candidate / "model.json").is_file():
-            return candidate
-    raise ModelError(f"no model called {str(name)!r}; shipped are {', '.join(shipped())}")
-
-
-def card(name: str | pathlib.Path) -> dict[str, Any]:
-    """What `model.json` says; reads no weights. Raises ModelError."""
-    try:
-        return json.loads((folder(name) / "model.json").read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise ModelError(f"{name}: model.json cannot be read ({error})") from error
+    except _REJECTED as error:
+        raise ModelError(f"{spec.builder}: {one_line(error)}") from error
 
 
 def load_model(name: str | pathlib.Path, *, builders: Sequence[Builder] = ()) -> Model:
     """Loads a model and proves that its decoding is exact.
 
     Args:
-        name: id of a shipped model, or a folder.
+        name: id of a shipped model, or a folder, which may come from anywhere: all it holds
+            is checked, and none of it is run.
         builders: architectures of the caller's, beside those of the library.
 
     Raises:
         ModelError: if it is missing, damaged, or its integer layers could overflow.
+        Error: in a process that was forked from one that had loaded a model.
     """
-    return _load_model(folder(name).resolve(), tuple(builders))
+    forks.check()
+    path = folder(name).resolve()
+    try:
+        return _load_model(path, tuple(builders))
+    except ModelError as error:
+        text = str(error)
+        raise ModelError(text if str(path) in text else f"{path}: {text}") from error
 
 
 def load_params(name: str | pathlib.Path, *, builders: Sequence[Builder] = ()) -> Params:
@@ -178,58 +174,60 @@ def save_model(
     Raises:
         ModelError: if decoding with these parameters would not be exact.
     """
-    codec = assemble(spec, builders)
+    description = {**description, "builder": spec.builder, "settings": spec.settings}
+    codec = _checked(description, builders)
     flat, rest = weights.flat(params), {}
     if "parent" in description:
         rest, _ = _inherited(description, builders)
-        flat = {name: a for name, a in flat.items() if not _same(a, rest.get(name))}
+        flat = {name: a for name, a in flat.items() if not weights.same(a, rest.get(name))}
     stored = weights.shrink(flat, int8=builder_of(spec, builders).int8)
-    params = weights.tree({**rest, **weights.grow(stored)})
-    if isinstance(codec, Codec):
-        try:
-            description = {**description, "largest_sum": int(codec.check(params)[0])}
-        except ValueError as error:
-            raise ModelError(str(error)) from error
-        arrays = entropy_tables.to_arrays(tables or codec.tables(params))
-        stored |= {_TABLES + name: a for name, a in arrays.items()}
-    path.mkdir(parents=True, exist_ok=True)
-    (path / "weights.safetensors").write_bytes(weights.to_bytes(stored))
-    description = {
-        **description,
-        "builder": spec.builder,
-        "settings": spec.settings,
-        "parameters": int(sum(np.size(a) for a in jax.tree.leaves(params))),
-    }
+    try:
+        params = weights.tree({**rest, **weights.grow(stored)})
+        if isinstance(codec, Codec):
+            bound, params = codec.check(params)
+            description["largest_sum"] = int(bound)
+            stored |= {
+                n: a for n, a in weights.flat(params).items() if a.ndim < 2 and n in stored
+            }
+            arrays = entropy_tables.to_arrays(tables or codec.tables(params))
+            stored |= {_TABLES + name: a for name, a in arrays.items()}
+    except ValueError as error:
+        raise ModelError(str(error)) from error
+    data = weights.to_bytes(stored)
+    description["sha256"] = weights.sha256(data)
+    description["parameters"] = int(sum(np.size(a) for a in jax.tree.leaves(params)))
     text = json.dumps(description, indent=2, sort_keys=True) + "\n"
-    (path / "model.json").write_text(text)
+    path.mkdir(parents=True, exist_ok=True)
+    disk.write_bytes(path / WEIGHTS, data)  # Killed after it, they are not those described.
+    disk.write_bytes(path / CARD, text.encode())
+    _load_model.cache_clear()
 
 
 @functools.lru_cache(maxsize=8)
 def _load_model(path: pathlib.Path, builders: tuple[Builder, ...]) -> Model:
     description = card(path)
+    check_lineage(path)
+    codec = _checked(description, builders)
     spec = Spec(description["builder"], description["settings"])
+    rest, parent = _inherited(description, builders)
     try:
-        data = (path / "weights.safetensors").read_bytes()
+        data = disk.read_bytes(path / WEIGHTS)
+        if "sha256" in description and description["sha256"] != weights.sha256(data):
+            raise ValueError(f"{WEIGHTS} is not the one that {CARD} describes")
         stored = weights.from_bytes(data)
         names = [name for name in stored if name.startswith(_TABLES)]
         arrays = {name.removeprefix(_TABLES): stored.pop(name) for name in names}
         tables = entropy_tables.from_arrays(arrays)
-        rest, parent = _inherited(description, builders)
         flat = {**rest, **weights.grow(stored)}
-    except ModelError:
-        raise
-    except Exception as error:  # safetensors has no public exception hierarchy.
-        raise ModelError(f"{path.name}: the weights cannot be read ({error})") from error
-    codec, params = assemble(spec, builders), weights.tree(flat)
-    parts = ("",)
-    try:
+        if path.parent != SHIPPED.resolve():  # Which need not cost a second each.
+            weights.compare(flat, _shapes(codec))
+        params, parts = weights.tree(flat), ("",)
         if isinstance(codec, Codec):
+            entropy_tables.check_rows(tables, dict(codec.rows))
             _, params = codec.check(params)
             parts = codec.entropy_path
-        elif path.parent != SHIPPED:
-            _compare(codec, params)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path.name}: {error}") from error
+    except ValueError as error:
+        raise ModelError(one_line(error)) from error
     digest = hashlib.sha256(description["id"].encode() + b"\0" + parent + data).digest()
     return Model(
         description["id"],
@@ -243,6 +241,25 @@ def _load_model(path: pathlib.Path, builders: tuple[Builder, ...]) -> Model:
         jax.device_put(params),
         tables,
     )
+
+
+def _checked(description: dict[str, Any], builders: Sequence[Builder]) -> Codec | Rescaler:
+    """The pure functions of a description, once it and their sizes are plausible."""
+    spec = Spec(description["builder"], description["settings"])
+    try:
+        schema.check(description)
+        schema.check_settings(spec.settings, dict(builder_of(spec, builders).limits))
+    except ValueError as error:
+        raise ModelError(str(error)) from error
+    codec = assemble(spec, builders)
+    if isinstance(codec, Rescaler):
+        plausible = codec.scale in _SCALES and codec.stride <= _MAX_STRIDE
+    else:
+        g = codec.geometry
+        plausible = 0 < g.latent_stride <= g.stride <= _MAX_STRIDE and g.halo <= _MAX_HALO
+    if not plausible:
+        raise ModelError(f"{spec.builder}: its strides are out of bounds")
+    return codec
 
 
 def _fingerprint(
@@ -264,25 +281,18 @@ def _inherited(
     """What a model has of its parent: flat arrays, and the parent's fingerprint."""
     if "parent" not in description:
         return {}, b""
-    if description["parent"] == description["id"]:
-        raise ModelError(f"{description['id']}: cannot be its own parent")
     parent = load_model(description["parent"], builders=builders)
     return weights.flat(parent.params), parent.v1
 
 
-def _compare(codec: Rescaler, params: Params) -> None:
-    """Raises ValueError if these are not the parameters of this rescaler."""
+def _shapes(codec: Codec | Rescaler) -> dict[str, tuple[int, ...]]:
+    """The shapes of a codec's parameters by path; no memory is taken for them.
+
+    Raises:
+        ModelError: if there are more than 2**28, or the settings make no network.
+    """
     example = jax.ShapeDtypeStruct((1, codec.stride, codec.stride, 3), np.float32)
-    expected = jax.eval_shape(codec.init, example, jax.random.key(0))
-    shapes = [
-        {name: a.shape for name, a in flax.traverse_util.flatten_dict(tree, sep="/").items()}
-        for tree in (expected, params)
-    ]
-    if shapes[0] != shapes[1]:
-        raise ValueError("the weights are not those of the architecture")
-
-
-def _same(a: np.ndarray, other: np.ndarray | None) -> bool:
-    if other is None or a.shape != other.shape:
-        return False
-    return bool(np.abs(a - other).max() <= 1e-4 * np.abs(other).max())
+    try:
+        return weights.shapes(jax.eval_shape(codec.init, example, jax.random.key(0)))
+    except _REJECTED as error:
+        raise ModelError(f"makes no network ({one_line(error)})") from error

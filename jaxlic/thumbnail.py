@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxlic import models
+from jaxlic import forks, models
 from jaxlic.core import Rescaler
 from jaxlic.errors import Error, ImageError
 from jaxlic.files import classic, images
@@ -89,6 +89,7 @@ class ImageRescaler:
         Raises:
             Error: if image is not as above.
         """
+        forks.check()
         _check(image)
         return self.model.codec.downscale(self.model.params, image)
 
@@ -117,6 +118,7 @@ class ImageRescaler:
         Raises:
             Error: if an argument is not as above, or thumbnail and shape do not match.
         """
+        forks.check()
         _check(thumbnail)
         full = tuple(n * self.scale for n in thumbnail.shape[:2])
         shape = full if shape is None else tuple(shape)

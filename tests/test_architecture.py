@@ -7,7 +7,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 LAYERS = [
-    {"core", "errors", "prng"},
+    {"core", "errors", "forks", "prng"},
     {"ops"},
     {"files", "nn"},
     {"entropy", "losses", "metrics"},

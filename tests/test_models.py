@@ -16,6 +16,14 @@ def stored(tiny, tmp_path):
     return tmp_path / "m"
 
 
+def _describe(folder, **changes):
+    """Changes `model.json`; None takes a key out."""
+    card = json.loads((folder / "model.json").read_text()) | changes
+    card = {name: value for name, value in card.items() if value is not None}
+    (folder / "model.json").write_text(json.dumps(card))
+    models._load_model.cache_clear()
+
+
 def test_what_is_saved_is_loaded(tiny, stored):
     model = models.load_model(stored)
     for a, b in zip(jax.tree.leaves(model.params), jax.tree.leaves(tiny[1]), strict=True):
@@ -51,6 +59,9 @@ def test_weights_that_could_overflow_are_refused(tiny, stored, tmp_path):
 def test_damaged_weights_are_refused(stored):
     data = (stored / "weights.safetensors").read_bytes()
     (stored / "weights.safetensors").write_bytes(data[:-100])
+    with pytest.raises(ModelError, match="not the one that model"):
+        models.load_model(stored)
+    _describe(stored, sha256=None)
     with pytest.raises(ModelError, match="cannot be read"):
         models.load_model(stored)
 

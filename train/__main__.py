@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import datetime
 import importlib.metadata
 import json
+import logging
 import os
 import pathlib
 import shutil
 import sys
-import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from train.data import Packed
+    from train.experiment import Experiment
 
 EPILOG = """examples:
   python -m train configs/base.py --workdir runs/base --data photos/
@@ -23,7 +29,36 @@ from the last checkpoint and ends with the same parameters, to the bit."""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs the command; returns its exit code."""
+    """Runs the command. 0: done or stopped, saved; 1: it could not go on; 2: the input."""
+    args = _parser().parse_args(argv)
+
+    from jaxlic.errors import Error
+    from train.experiment import load_experiment, parse_overrides
+
+    # Orbax logs the traceback of what is raised anyway.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
+    leads = not args.distributed or _joined()
+    try:
+        settings = parse_overrides(args.set)
+        e = load_experiment(args.config, settings)
+        if leads:
+            _claim(args.workdir, args.config, settings)
+        _train(e, args, leads)
+    except Error as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except FloatingPointError as error:
+        print(f"error: {error}; the last checkpoint is kept", file=sys.stderr)
+        return 1
+    except OSError as error:
+        place = "" if error.filename is None else f"{error.filename}: "
+        text = f"{place}{error.strerror or error}"
+        print(f"error: {text}; the last checkpoint is kept", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m train",
         description="Train a codec. Resumes if the workdir holds a run of the same config.",
@@ -61,36 +96,20 @@ def main(argv: list[str] | None = None) -> int:
         "they find each other; elsewhere set JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and "
         "JAX_PROCESS_ID)",
     )
-    args = parser.parse_args(argv)
+    return parser
 
-    from jaxlic.errors import Error
-    from train.data import pack
-    from train.experiment import load_experiment, parse_overrides
 
-    leads = True
-    if args.distributed:
-        import jax
+def _joined() -> bool:
+    """Finds the other processes; whether this one leads."""
+    import jax
 
-        # Found by JAX itself on TPU pods and under SLURM; named by hand elsewhere.
-        count, number = (os.environ.get(f"JAX_{n}") for n in ("NUM_PROCESSES", "PROCESS_ID"))
-        jax.distributed.initialize(
-            num_processes=None if count is None else int(count),
-            process_id=None if number is None else int(number),
-        )
-        leads = jax.process_index() == 0
-    try:
-        settings = parse_overrides(args.set)
-        e = load_experiment(args.config, settings)
-        if leads:
-            _claim(args.workdir, args.config, settings)
-        _train(e, args, pack, leads)
-    except Error as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except FloatingPointError as error:
-        print(f"error: {error}; the last checkpoint is kept", file=sys.stderr)
-        return 1
-    return 0
+    # Found by JAX itself on TPU pods and under SLURM; named by hand elsewhere.
+    count, number = (os.environ.get(f"JAX_{n}") for n in ("NUM_PROCESSES", "PROCESS_ID"))
+    jax.distributed.initialize(
+        num_processes=None if count is None else int(count),
+        process_id=None if number is None else int(number),
+    )
+    return jax.process_index() == 0
 
 
 def _claim(workdir: pathlib.Path, config: pathlib.Path, settings: dict[str, str]) -> None:
@@ -99,114 +118,71 @@ def _claim(workdir: pathlib.Path, config: pathlib.Path, settings: dict[str, str]
 
     recorded = workdir / "settings.json"
     if recorded.is_file():
-        if json.loads(recorded.read_text()) != settings or (
-            (workdir / "config.py").read_bytes() != config.read_bytes()
-        ):
+        try:
+            same = json.loads(recorded.read_text()) == settings
+        except ValueError as error:
+            raise ConfigError(f"{recorded}: damaged ({error})") from error
+        if not same or (workdir / "config.py").read_bytes() != config.read_bytes():
             raise ConfigError(
                 f"{workdir}: holds a run of another config or other settings; "
                 "choose a new --workdir, or repeat the old command to resume"
             )
         return
-    others = [p for p in workdir.iterdir() if p.name != "config.py"] if workdir.is_dir() else []
+    known = ("config.py", "settings.json.new")
+    others = [p for p in workdir.iterdir() if p.name not in known] if workdir.is_dir() else []
     if others or workdir.is_file():
         raise ConfigError(f"{workdir}: exists and is not a training run")
     workdir.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(config, workdir / "config.py")
-    recorded.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
+    new = workdir / "settings.json.new"
+    new.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
+    new.rename(recorded)
 
 
-def _train(e, args, pack, leads: bool) -> None:
+def _train(e: Experiment, args: argparse.Namespace, leads: bool) -> None:
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        track,
-    )
+
+    from train.log import reporting, silent
 
     console = Console(stderr=True)
-    packed = pack(
-        args.data, track=lambda files: track(files, "decoding images", console=console)
-    )
+    packed = _packed(args.data, "images", console)
     for name, reason in packed.skipped:
         console.print(f"skipped {name}: {reason}", highlight=False)
     console.print(f"{len(packed.index)} images, {len(packed.skipped)} skipped", highlight=False)
-
-    targets = None
-    if args.targets is not None:
-        targets = pack(
-            args.targets, track=lambda files: track(files, "decoding targets", console=console)
-        )
-
-    import jax
+    targets = None if args.targets is None else _packed(args.targets, "targets", console)
 
     from train.loop import run
 
-    provenance = {
+    options = dict(max_minutes=args.max_minutes, workers=args.workers, targets=targets)
+    if not leads:
+        run(e, args.workdir, packed, log=silent, **options)
+        return
+    provenance = json.dumps(_provenance(packed), indent=2)
+    (args.workdir / "provenance.json").write_text(provenance + "\n")
+    with reporting(e, args.workdir, console=console, tensorboard=args.tensorboard) as log:
+        run(e, args.workdir, packed, log=log, **options)
+
+
+def _packed(folder: pathlib.Path, what: str, console: Console) -> Packed:
+    from rich.progress import track
+
+    from train.data import pack
+
+    return pack(folder, track=lambda files: track(files, f"decoding {what}", console=console))
+
+
+def _provenance(packed: Packed) -> dict[str, object]:
+    import jax
+
+    versions = {
+        name: importlib.metadata.version(name) for name in ("jax", "flax", "optax", "grain")
+    }
+    return {
         "device": jax.devices()[0].device_kind,
         "devices": jax.device_count(),
-        "versions": {
-            name: importlib.metadata.version(name) for name in ("jax", "flax", "optax", "grain")
-        },
+        "versions": versions,
         "images": len(packed.index),
     }
-    if leads:
-        (args.workdir / "provenance.json").write_text(json.dumps(provenance, indent=2) + "\n")
-    board = None
-    if args.tensorboard and leads:
-        from tensorboardX import SummaryWriter
-
-        board = SummaryWriter(str(args.workdir / "tensorboard"))
-
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    ) as bar:
-        task = bar.add_task("training", total=e.steps)
-        last = {"time": time.monotonic(), "step": None}
-
-        def log(kind, step, metrics):
-            if not leads:
-                return
-            now = time.monotonic()
-            record = {"kind": kind, "step": step, **metrics}
-            if kind == "resume":
-                last["step"] = step
-                bar.console.print(f"resuming at step {step}", highlight=False)
-            if kind == "train":
-                if last["step"] is not None and step > last["step"]:
-                    rate = (step - last["step"]) * e.batch / (now - last["time"])
-                    record["images_per_second"] = round(rate, 2)
-                last.update(time=now, step=step)
-                bar.update(task, completed=step)
-            record["time"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-            with open(args.workdir / "metrics.jsonl", "a") as out:
-                out.write(json.dumps(record) + "\n")
-            if metrics:
-                text = "  ".join(
-                    f"{name} {value:.4g}"
-                    for name, value in record.items()
-                    if isinstance(value, float)
-                )
-                bar.console.print(f"{kind} {step}  {text}", highlight=False)
-                if board is not None:
-                    for name, value in metrics.items():
-                        board.add_scalar(f"{kind}/{name}", value, step)
-
-        run(
-            e,
-            args.workdir,
-            packed,
-            log=log,
-            max_minutes=args.max_minutes,
-            workers=args.workers,
-            targets=targets,
-        )
 
 
 if __name__ == "__main__":

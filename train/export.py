@@ -82,7 +82,7 @@ def export(
     folder: pathlib.Path | None = None,
     parent: str | None = None,
 ) -> None:
-    """Writes the EMA parameters of the last checkpoint in `workdir` to the folder `out`.
+    """Writes the EMA parameters of the last sound checkpoint in `workdir` to the folder `out`.
 
     With the training images' `folder` the tables are calibrated on them. With a `parent` what
     is as in that model is left out.
@@ -90,15 +90,16 @@ def export(
     Raises:
         FileNotFoundError: if the run or its checkpoint is missing.
         train.experiment.ConfigError: if its config cannot be used.
+        train.saving.CheckpointError: if none of its checkpoints can be read.
         jaxlic.ModelError: if decoding with its parameters would not be exact.
     """
     import jax
-    import orbax.checkpoint as ocp
 
     from jaxlic.core import Rescaler
     from jaxlic.models import load_model, save_model
     from train.data import pack
     from train.experiment import ConfigError, load_experiment
+    from train.saving import restore
     from train.step import init_state
 
     if not (workdir / "settings.json").is_file():
@@ -108,15 +109,14 @@ def export(
     e = load_experiment(workdir / "config.py", settings)
     if folder is not None and isinstance(e.codec, Rescaler):
         raise ConfigError(f"{workdir}: a rescaler has no tables to calibrate")
-    with ocp.CheckpointManager((workdir / "checkpoints").absolute()) as manager:
-        step = manager.latest_step()
-        if step is None:
-            raise FileNotFoundError(f"{workdir}: holds no checkpoint yet")
-        # Zeros to restore into: no initialiser has to be compiled for that.
-        shapes = jax.eval_shape(lambda: init_state(e))
-        state = jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), shapes)
-        args = ocp.args.Composite(state=ocp.args.StandardRestore(state))
-        state = manager.restore(step, args=args).state
+    # Zeros to restore into: no initialiser has to be compiled for that.
+    shapes = jax.eval_shape(lambda: init_state(e))
+    found = restore(workdir, jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), shapes))
+    if found is None:
+        raise FileNotFoundError(f"{workdir}: holds no checkpoint yet")
+    for text in found.notes:
+        print(f"note: {text}", file=sys.stderr)
+    step, state = found.step, found.state
     description = {
         "id": id_ or e.name,
         "number": number,
@@ -180,9 +180,10 @@ def _minutes(log: pathlib.Path) -> float:
 
     total, last = 0.0, None
     for line in log.read_text().splitlines():
-        if not line.endswith("}"):
+        try:
+            record = json.loads(line)
+        except ValueError:
             continue  # Cut off when the run was killed.
-        record = json.loads(line)
         now = datetime.datetime.fromisoformat(record["time"])
         if last is not None and record["kind"] != "resume":
             total += (now - last).total_seconds()

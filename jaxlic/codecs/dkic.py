@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 from flax import linen as nn
 
-from jaxlic.codecs.hyperprior import INT8, Hyperprior
+from jaxlic.codecs.hyperprior import INT8, LIMITS, Hyperprior
 from jaxlic.codecs.transform import transform_codec
 from jaxlic.core import Builder
 from jaxlic.entropy.context import PHASES, SpatialChannelContext
@@ -172,7 +172,8 @@ def _halo(reach: int) -> int:
 
 
 _INT8 = INT8 + r"|(groups_\d/.*|hyper_analysis/group/.*|refine_\d+/(conv|mean|index))/kernel$"
+_LIMITS = (*LIMITS, ("kernel_blocks", 4), ("radius", 8))
 BUILDERS = (
-    Builder("dkic.lapped", lapped, transform_codec, _INT8),
-    Builder("dkic.convolutional", convolutional, transform_codec, _INT8),
+    Builder("dkic.lapped", lapped, transform_codec, _INT8, _LIMITS),
+    Builder("dkic.convolutional", convolutional, transform_codec, _INT8, _LIMITS),
 )

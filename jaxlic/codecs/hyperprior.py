@@ -19,6 +19,7 @@ from jaxlic.core import MAX_QUALITY, MIN_QUALITY, Builder
 from jaxlic.entropy.coder import Coder
 from jaxlic.entropy.factorized import FactorizedPrior
 from jaxlic.entropy.hyper import MAX_HYPER_LATENT, HyperAnalysis, HyperSynthesis
+from jaxlic.entropy.models import LEVELS
 from jaxlic.entropy.tables import TableSets, factorized_tables, gaussian_tables
 from jaxlic.nn.gain import QualityGain
 from jaxlic.nn.staged import staged
@@ -136,6 +137,11 @@ class Hyperprior(nn.Module):
         """The submodules that decoding latents depends on."""
         return ("hyper_synthesis", "prior", "context")
 
+    @property
+    def rows(self) -> tuple[tuple[str, int], ...]:
+        """How many rows of each set of tables coding may ask for."""
+        return ("factorized", self.hyper_analysis.latents), ("gaussian", LEVELS)
+
     def bound(self) -> float:
         """Proves that the path from bytes to tables is exact; see `nn/exact.py`."""
         bound = self.hyper_synthesis.bound()
@@ -176,7 +182,8 @@ def convolutional(
 
 
 INT8 = r"(ResidualBlock_\d+/Conv_\d+|hyper_analysis/Conv_\d+|hyper_synthesis/\w+)/kernel$"
+LIMITS = (("blocks", 8),)
 BUILDERS = (
-    Builder("hyperprior.lapped", lapped, transform_codec, INT8),
+    Builder("hyperprior.lapped", lapped, transform_codec, INT8, LIMITS),
     Builder("hyperprior.convolutional", convolutional, transform_codec, INT8),
 )

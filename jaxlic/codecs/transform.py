@@ -43,7 +43,8 @@ class TransformModel(Protocol):
     its files carry a checksum of the symbols.
 
     `entropy_path`, if there is one, names the submodules that `code` uses when it decodes, so
-    that files outlive better weights of the others.
+    that files outlive better weights of the others. `rows`, if it is there, says how many rows
+    of each set of tables `code` may ask for.
     """
 
     halo: int
@@ -159,6 +160,7 @@ def transform_codec(model: Any, *, quantise: Quantiser = quantisation.split) -> 
         geometry=Geometry(model.stride, ratio, model.latents, model.halo),
         entropy_path=tuple(f"params/{name}" for name in getattr(model, "entropy_path", [""])),
         exact=exact,
+        rows=tuple(getattr(model, "rows", ())),
     )
 
 

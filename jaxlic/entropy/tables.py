@@ -22,6 +22,9 @@ PRECISION = 16
 TOTAL = 1 << PRECISION
 _TAIL = 2.0**-15
 _MAX_HYPER_LATENT = 127
+_MAX_ROWS = 1 << 16  # Coders sort rows as 16-bit integers.
+_MAX_OFFSET = 1 << 20
+_PARTS = ("frequencies", "sizes", "offsets")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,7 +43,17 @@ class Tables:
     offsets: np.ndarray
 
     def __post_init__(self) -> None:
-        ends = np.cumsum(self.sizes)
+        for part, kind in zip(_PARTS, (np.uint16, np.int32, np.int32), strict=True):
+            a = getattr(self, part)
+            if a.ndim != 1 or a.dtype != kind:
+                raise ValueError(
+                    f"{part} of rows are {np.dtype(kind)}, got {a.dtype} {a.shape}"
+                )
+        if not 1 <= len(self.sizes) <= _MAX_ROWS:
+            raise ValueError(f"1 to {_MAX_ROWS} rows are possible, got {len(self.sizes)}")
+        if np.any(np.abs(self.offsets.astype(np.int64)) > _MAX_OFFSET):
+            raise ValueError(f"offsets of rows are within +-{_MAX_OFFSET}")
+        ends = np.cumsum(self.sizes, dtype=np.int64)
         if len(self.sizes) != len(self.offsets) or np.any(self.sizes < 2):
             raise ValueError("every row needs a symbol, an escape and an offset")
         if ends[-1] != len(self.frequencies) or np.any(self.frequencies < 1):
@@ -67,7 +80,6 @@ class Tables:
 
 
 TableSets = Mapping[str, Tables]
-_PARTS = ("frequencies", "sizes", "offsets")
 
 
 def to_arrays(tables: TableSets) -> dict[str, np.ndarray]:
@@ -83,11 +95,20 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> TableSets:
     """The inverse of `to_arrays`.
 
     Raises:
-        KeyError: if a part is missing.
-        ValueError: if the parts are no tables.
+        ValueError: if a part is missing, or the parts are no tables.
     """
     names = sorted({name.split("/")[0] for name in arrays})
+    if sorted(arrays) != sorted(f"{name}/{part}" for name in names for part in _PARTS):
+        raise ValueError(f"tables are {', '.join(_PARTS)}, got {', '.join(sorted(arrays)[:9])}")
     return {name: Tables(*(arrays[f"{name}/{part}"] for part in _PARTS)) for name in names}
+
+
+def check_rows(tables: TableSets, needed: Mapping[str, int]) -> None:
+    """Raises ValueError if a set of tables is missing, or has fewer rows than are needed."""
+    for name, rows in needed.items():
+        found = len(tables[name].sizes) if name in tables else 0
+        if found < rows:
+            raise ValueError(f"the {name} tables have {found} rows, not {rows}")
 
 
 def gaussian_tables() -> Tables:

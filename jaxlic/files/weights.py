@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 import pathlib
 import re
 from collections.abc import Mapping
@@ -16,7 +18,9 @@ from jaxlic.core import Params
 from jaxlic.errors import ModelError
 
 SHIPPED = pathlib.Path(__file__).parent.parent / "weights"
+MAX_PARAMETERS = 1 << 28
 _SCALE = ":scale"
+_STORED = (np.dtype(np.int8), np.dtype(np.float16), np.dtype(np.float32))
 
 
 def load_arrays(path: str | pathlib.Path) -> tuple[dict[str, np.ndarray], str]:
@@ -62,18 +66,77 @@ def shrink(params: Mapping[str, np.ndarray], *, int8: str = "") -> dict[str, np.
 
 
 def grow(stored: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What `shrink` was given, as precisely as it was stored."""
+    """What `shrink` was given, as precisely as it was stored.
+
+    Raises:
+        ValueError: if an array is of another type than `shrink` makes, or is not finite, or a
+            scale does not belong to one.
+    """
     params = {}
     for name, a in stored.items():
-        if not name.endswith(_SCALE):
-            scale = stored.get(name + _SCALE, np.float32(1))
-            params[name] = a.astype(np.float32) * scale
+        if a.dtype not in _STORED:
+            raise ValueError(f"{name} is of type {a.dtype}")
+        if not np.isfinite(a).all():
+            raise ValueError(f"{name} is not finite")
+        if name.endswith(_SCALE):
+            whole = stored.get(name.removesuffix(_SCALE))
+            if whole is None or not _fits(a.shape, whole.shape):
+                raise ValueError(f"{name} is the scale of no array")
+            continue
+        params[name] = a.astype(np.float32)
+        scale = stored.get(name + _SCALE)
+        if (scale is None) == (a.dtype == np.int8):
+            raise ValueError(f"{name} has a scale and is not int8, or the reverse")
+        if scale is not None:
+            with np.errstate(over="ignore"):
+                params[name] *= scale
+            if not np.isfinite(params[name]).all():
+                raise ValueError(f"{name} is not finite")
     return params
 
 
+def shapes(tree: Params) -> dict[str, tuple[int, ...]]:
+    """The shapes of a tree's arrays by path.
+
+    Raises:
+        ValueError: if they have more than 2**28 elements in all.
+    """
+    found = {
+        name: a.shape for name, a in flax.traverse_util.flatten_dict(tree, sep="/").items()
+    }
+    if (count := sum(map(math.prod, found.values()))) > MAX_PARAMETERS:
+        raise ValueError(f"{count:,} parameters are too many")
+    return found
+
+
+def same(a: np.ndarray, other: np.ndarray | None) -> bool:
+    """Whether an array is another to a ten-thousandth of its largest element."""
+    if other is None or a.shape != other.shape:
+        return False
+    return bool(np.abs(a - other).max() <= 1e-4 * np.abs(other).max())
+
+
+def compare(arrays: Mapping[str, np.ndarray], expected: Mapping[str, tuple[int, ...]]) -> None:
+    """Raises ValueError if arrays by path are not of exactly these shapes."""
+    if missing := sorted(expected.keys() - arrays.keys()):
+        raise ValueError(f"{len(missing)} arrays are missing, the first {missing[0]}")
+    if more := sorted(arrays.keys() - expected.keys()):
+        raise ValueError(f"{len(more)} arrays are too many, the first {more[0]}")
+    for name, shape in expected.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"{name} is {list(arrays[name].shape)}, not {list(shape)}")
+
+
 def from_bytes(data: bytes) -> dict[str, np.ndarray]:
-    """The arrays of a safetensors file's bytes."""
-    return load(data)
+    """The arrays of a safetensors file's bytes.
+
+    Raises:
+        ValueError: if they are damaged.
+    """
+    try:
+        return load(data)
+    except Exception as error:  # safetensors has no public exception hierarchy.
+        raise ValueError(f"the weights cannot be read ({error})") from error
 
 
 def to_bytes(arrays: dict[str, np.ndarray]) -> bytes:
@@ -89,3 +152,16 @@ def flat(params: Params) -> dict[str, np.ndarray]:
 def tree(arrays: Mapping[str, np.ndarray]) -> Params:
     """The inverse of `flat`."""
     return flax.traverse_util.unflatten_dict(dict(arrays), sep="/")
+
+
+def sha256(data: bytes) -> str:
+    """In hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _fits(scale: tuple[int, ...], whole: tuple[int, ...]) -> bool:
+    """Whether multiplying by a scale keeps the shape."""
+    try:
+        return np.broadcast_shapes(scale, whole) == whole
+    except ValueError:
+        return False

@@ -76,4 +76,5 @@ def restored_bicubic(
     return RestoredBicubic(scale, width, blocks, fold)
 
 
-BUILDERS = (Builder("rescaler.bicubic", restored_bicubic, rescaler),)
+_LIMITS = (("scale", 4), ("blocks", 32), ("fold", 8))
+BUILDERS = (Builder("rescaler.bicubic", restored_bicubic, rescaler, limits=_LIMITS),)

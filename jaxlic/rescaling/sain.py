@@ -37,6 +37,7 @@ PAPER_X2 = ("haar", "E5", "V3")
 PAPER_X4 = ("haar", "haar", "E10", "V6")
 IRN_X2 = ("haar", "V8")
 IRN_X4 = ("haar", "V8", "haar", "V8")
+_MAX_BLOCKS = 48
 
 
 class Invertible(nn.Module):
@@ -206,10 +207,11 @@ def _checked(layout: tuple[str, ...]) -> tuple[str, ...]:
         or layout[0] != "haar"
         or layout.count("haar") > 2
         or any(part[0] == "E" for part in layout[:last])
+        or sum(int(part[1:]) for part in blocks) > _MAX_BLOCKS
     ):
         raise ValueError(
             "a layout begins with haar, has one or two of them, and parts like E5 and V3, "
-            f"E after the last haar; got {' '.join(layout)!r}"
+            f"E after the last haar, {_MAX_BLOCKS} blocks at most; got {' '.join(layout)!r}"
         )
     return layout
 
@@ -237,5 +239,5 @@ def folded(
 _INT8 = r"chains_\d+/blocks/.*/Conv_\d+/kernel$"
 BUILDERS = (
     Builder("rescaler.dense", dense, rescaler, _INT8),
-    Builder("rescaler.folded", folded, rescaler, _INT8),
+    Builder("rescaler.folded", folded, rescaler, _INT8, (("blocks", 4), ("fold", 8))),
 )

@@ -1,5 +1,9 @@
+import dataclasses
+
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from train.data import DataError, pack
@@ -44,6 +48,32 @@ def test_out_of_time_it_stops_with_a_checkpoint(tmp_path, photos):
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, photos):
     with pytest.raises(FloatingPointError, match="step 2"):
         _run(tmp_path, photos, {"learning_rate": float("nan"), "eval_every": 0}, "nan")
+
+
+def _breaking(count):
+    """Adam whose rate is NaN from step `count` + 1 on."""
+    return optax.adam(lambda step: jnp.where(step < count, 1e-3, jnp.nan))
+
+
+def test_what_is_not_finite_between_two_lines_overwrites_no_checkpoint(tmp_path, photos):
+    """Saved at every step, logged after all of them."""
+    e = load_experiment("configs/smoke.py", {"steps": 9, "log_every": 50, "eval_every": 0})
+    e = dataclasses.replace(e, save_minutes=0.0, optimizer=_breaking(3))
+    with pytest.raises(FloatingPointError, match="step 4"):
+        run(e, tmp_path, pack(photos), log=lambda *event: None)
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["2", "3"]
+
+
+def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(tmp_path, photos):
+    settings = {"steps": 2, "eval_every": 0, "save_minutes": 0.0}
+    whole, _ = _run(tmp_path, photos, settings, "run")
+    metadata = tmp_path / "run" / "checkpoints" / "2" / "state" / "_METADATA"
+    metadata.write_bytes(b"")
+    again, events = _run(tmp_path, photos, settings, "run")
+    assert [kind for kind, *_ in events] == ["note", "note", "resume", "train", "checkpoint"]
+    assert "checkpoints/2: damaged" in events[0][2]["text"] and events[2][1] == 1
+    for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(again), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_crops_larger_than_the_images_are_an_error(tmp_path, photos):

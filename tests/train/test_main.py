@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 
@@ -75,6 +76,20 @@ def test_a_workdir_with_other_things_in_it_is_left_alone(tmp_path, photos, capsy
     (tmp_path / "notes.txt").write_text("mine")
     assert main(_arguments(tmp_path, photos)) == 2
     assert "not a training run" in capsys.readouterr().err
+
+
+def test_what_cannot_be_written_or_read_is_one_line(tmp_path, photos, capsys):
+    (tmp_path / "metrics.jsonl").mkdir()
+    (tmp_path / "settings.json").write_text("{}")
+    shutil.copy("configs/smoke.py", tmp_path / "config.py")
+    arguments = ["configs/smoke.py", "--workdir", str(tmp_path), "--data", str(photos)]
+    assert main(arguments) == 1
+    (tmp_path / "settings.json").write_text("{")
+    assert main(arguments) == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
+    assert len(errors) == 2
+    assert "metrics.jsonl: Is a directory; the last checkpoint is kept" in errors[0]
+    assert "settings.json: damaged" in errors[1]
 
 
 def test_exporting_nothing_is_an_error(tmp_path, capsys):
