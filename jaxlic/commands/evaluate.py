@@ -53,11 +53,15 @@ def add(commands: Any) -> None:
         "--anchor", metavar="NAME", help="a model to give BD-rates against, beside the codecs"
     )
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all records")
-    parser.add_argument("--plot", type=pathlib.Path, metavar="FILE", help="draw the curves")
+    parser.add_argument(
+        "--plot", type=pathlib.Path, metavar="FILE", help="write the curves (PNG)"
+    )
+    options.add_code(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Measures, prints, writes."""
+    from jaxlic.commands.code import builders_in
     from jaxlic.files import disk, images
     from jaxlic.report import evaluation, judges
 
@@ -67,12 +71,13 @@ def run(args: argparse.Namespace) -> int:
     if not files:
         raise UsageError(f"{args.folder}: holds no image")
     codecs: dict[str, Any] = {}
+    builders = builders_in(args.code)
     for name in filter(None, args.codecs.split(",")):
         if name not in evaluation.STANDARD:
             raise UsageError(f"codecs are {', '.join(evaluation.STANDARD)}, got {name!r}")
         codecs[name] = (evaluation.standard(name), evaluation.QUALITIES[name])
     for name in filter(None, args.models.split(",")):
-        codecs |= evaluation.learned(name, args.qualities)
+        codecs |= evaluation.learned(name, args.qualities, builders=builders)
     if not codecs:
         raise UsageError("nothing to evaluate: no models and no codecs")
     wanted = judges.parse(args.metrics)
@@ -81,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     judge, together = judges.judge(wanted), judges.collector(wanted)
     total = len(files) * sum(len(qualities) for _, qualities in codecs.values())
     watch = together.add if together else None
-    found = evaluation.evaluate(files, codecs, args.border, judge, watch)
+    found = evaluation.evaluate(files, codecs, border=args.border, judge=judge, watch=watch)
     records = list(progress(found, total, "evaluating"))
     points = evaluation.curves(records)
     distances = together.distances() if together else {}

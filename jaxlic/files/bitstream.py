@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator
 
 from jaxlic.errors import BitstreamError, Error
+from jaxlic.files.varint import Cut, read_varint, varint
 from jaxlic.ops.tiling import TILE
 
 MAGIC = b"JLC"
@@ -124,7 +125,7 @@ def pack(file: File) -> bytes:
     parts = [header]
     for place, payload in zip(_places(h, file), _in_order(file), strict=True):
         crc = zlib.crc32(payload, zlib.crc32(header + place))
-        parts += [_varint(len(payload)), crc.to_bytes(4, "little"), payload]
+        parts += [varint(len(payload)), crc.to_bytes(4, "little"), payload]
     return b"".join(parts)
 
 
@@ -147,11 +148,11 @@ def unpack(data: bytes) -> File:
     unused = 0
     for place in _places(h, announced):
         try:
-            length, start = _read_varint(data, position)
+            length, start = read_varint(data, position)
             end = start + 4 + length
             if end > len(data):
-                raise _Cut(f"the file is cut off: {end - len(data)} bytes are missing")
-        except _Cut:
+                raise Cut(f"the file is cut off: {end - len(data)} bytes are missing")
+        except Cut:
             if len(payloads) < needed:
                 raise
             unused, position = len(data) - position, len(data)
@@ -165,10 +166,6 @@ def unpack(data: bytes) -> File:
     if position != len(data):
         raise BitstreamError(f"{len(data) - position} bytes follow the end of the image")
     return _sorted(h, flags, payloads, header_size, unused)
-
-
-class _Cut(BitstreamError):
-    """The data ends where more was expected."""
 
 
 def _sorted(
@@ -228,11 +225,11 @@ def _header(file: File) -> bytes:
         bytes([h.version << 4 | h.coder << 2 | flags, h.model]),
         h.fingerprint,
         h.quality.to_bytes(2, "little"),
-        _varint(h.height),
-        _varint(h.width),
+        varint(h.height),
+        varint(h.width),
     ]
     if h.version > 1:
-        parts += [_varint(h.tiles), bytes([h.levels | (0 if h.exact else _FLOAT)])]
+        parts += [varint(h.tiles), bytes([h.levels | (0 if h.exact else _FLOAT)])]
     return b"".join(parts)
 
 
@@ -247,11 +244,11 @@ def _parse_header(data: bytes) -> tuple[Header, int, int]:
         raise BitstreamError(f"format version {version} is not known to this release")
     fingerprint = bytes(data[5 : 5 + _FINGERPRINT])
     quality = int.from_bytes(data[_FIXED - 2 : _FIXED], "little")
-    height, position = _read_varint(data, _FIXED)
-    width, position = _read_varint(data, position)
+    height, position = read_varint(data, _FIXED)
+    width, position = read_varint(data, position)
     tiles, levels, exact = 0, 1, True
     if version > 1:
-        tiles, position = _read_varint(data, position)
+        tiles, position = read_varint(data, position)
         if position >= len(data):
             raise BitstreamError("the file is cut off in its header")
         levels, exact = data[position] & ~_FLOAT, not data[position] & _FLOAT
@@ -283,27 +280,3 @@ def _check_geometry(h: Header, error: type[Exception]) -> None:
         raise error(f"an image of {h.width}x{h.height} pixels is over 100 megapixels")
     if not QUALITY_STEPS <= h.quality <= 100 * QUALITY_STEPS:
         raise error(f"a quality of {h.quality / QUALITY_STEPS} is not in [1, 100]")
-
-
-def _varint(n: int) -> bytes:
-    """Seven bits a byte, lowest first, the high bit on all but the last."""
-    out = bytearray()
-    while n >= 0x80:
-        out.append(n & 0x7F | 0x80)
-        n >>= 7
-    return bytes([*out, n])
-
-
-def _read_varint(data: bytes, position: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 35, 7):
-        if position >= len(data):
-            raise _Cut("the file is cut off")
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            if shift and not byte:
-                raise BitstreamError("the file is damaged: a number is not in shortest form")
-            return value, position
-    raise BitstreamError("the file is damaged: a number is too long")

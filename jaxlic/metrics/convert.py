@@ -25,7 +25,7 @@ EPILOG = """examples:
   then:
     jaxlic eval photos/ --metrics dists=vgg16.safetensors,fd-effnetlite0=lite0.safetensors
   or, in Python:
-    jaxlic.metrics.perceptual("lpips-alex", "alexnet.safetensors").distance(x, y)
+    jaxlic.metrics.perceptual("lpips-alex", path="alexnet.safetensors").distance(x, y)
 
 Reading a .pth file needs PyTorch. The SHA-256 of the source goes into OUT, and the metrics
 accept the published files alone:

@@ -74,7 +74,7 @@ class Perceptual(NamedTuple):
 
 
 def perceptual(
-    metric: str = "st-lpips-alex", path: str | pathlib.Path | None = None
+    metric: str = "st-lpips-alex", *, path: str | pathlib.Path | None = None
 ) -> Perceptual:
     """A distance by its name.
 

@@ -41,21 +41,6 @@ def depth_to_space(x: jax.Array, block: int) -> jax.Array:
     return x.transpose(0, 1, 3, 2, 4, 5).reshape(b, h * block, w * block, -1)
 
 
-def pad_to_multiple(x: jax.Array, multiple: int) -> jax.Array:
-    """Repeats the last row and column until height and width are multiples.
-
-    Args:
-        x: `[B, H, W, C]`.
-        multiple: what height and width shall divide by, in samples.
-
-    Returns:
-        `[B, H', W', C]` with `x` in the top left corner.
-    """
-    _, h, w, _ = x.shape
-    pads = ((0, 0), (0, -h % multiple), (0, -w % multiple), (0, 0))
-    return jnp.pad(x, pads, mode="edge")
-
-
 def keep(x: jax.Array, size: jax.Array | None) -> jax.Array:
     """Zeroes what lies outside the top left `size` samples.
 

@@ -27,10 +27,9 @@ MARGIN = 3  # How far in pixels a threshold depends on its surroundings.
 _BACKGROUND = np.array(
     [[1, 1, 1, 1, 1], [1, 2, 2, 2, 1], [1, 2, 0, 2, 1], [1, 2, 2, 2, 1], [1, 1, 1, 1, 1]]
 )
-_BINS, _FLAT = 15, 5.0  # Orientations over 180 degrees; gradients below have none.
 
 
-def jnd_map(image: jax.Array, *, pattern: bool = False) -> jax.Array:
+def jnd_map(image: jax.Array) -> jax.Array:
     """The threshold of every pixel.
 
     To be computed on whole images, before they are cropped. No gradient passes: a codec that
@@ -38,22 +37,17 @@ def jnd_map(image: jax.Array, *, pattern: bool = False) -> jax.Array:
 
     Args:
         image: the reference, `[B, H, W, 3]` in [0, 1].
-        pattern: let disorder of orientation mask too; without the original's edge protection,
-            which needs an edge detector.
 
     Returns:
         `[B, H, W]`, in luma on the 8-bit scale, about 3 to 20.
     """
     y = jax.lax.stop_gradient(255 * luma(image))
-    deviation = local_deviation(y)
-    masking = contrast_masking(deviation)
-    if pattern:
-        masking = jnp.maximum(masking, pattern_masking(y, deviation))
+    masking = contrast_masking(local_deviation(y))
     adaptation = luminance_adaptation(background(y))
     return adaptation + masking - OVERLAP * jnp.minimum(adaptation, masking)
 
 
-def smoothed(image: jax.Array, *, scale: float = 1.0, pattern: bool = False) -> jax.Array:
+def smoothed(image: jax.Array, *, scale: float = 1.0) -> jax.Array:
     """The image with detail taken out that cannot be seen: a target at one threshold from it.
 
     `clip(F(x), x - scale J, x + scale J)`, F a binomial filter of 5x5 on each colour; no
@@ -62,12 +56,11 @@ def smoothed(image: jax.Array, *, scale: float = 1.0, pattern: bool = False) -> 
     Args:
         image: `[B, H, W, 3]` in [0, 1].
         scale: how many thresholds.
-        pattern: as of `jnd_map`.
 
     Returns:
         `[B, H, W, 3]` in [0, 1].
     """
-    room = scale * jnd_map(image, pattern=pattern)[..., None] / 255
+    room = scale * jnd_map(image)[..., None] / 255
     row = np.array([1, 4, 6, 4, 1]) / 16
     smooth = jnp.stack(
         [_filtered(image[..., c], np.outer(row, row)) for c in range(image.shape[-1])], axis=-1
@@ -119,25 +112,6 @@ def luminance_adaptation(background: jax.Array) -> jax.Array:
 def contrast_masking(deviation: jax.Array) -> jax.Array:
     """`1.84 L^2.4 / (L^2 + 26^2)`, L the local standard deviation."""
     return 1.84 * deviation**2.4 / (deviation**2 + 26**2)
-
-
-def pattern_masking(y: jax.Array, deviation: jax.Array) -> jax.Array:
-    """Disorder masks: by how many orientations there are in 3x3 pixels, times the contrast."""
-    padded = jnp.pad(y, ((0, 0), (1, 1), (1, 1)), mode="edge")
-    h, w = y.shape[1:]
-    part = {(i, j): padded[:, i : i + h, j : j + w] for i in range(3) for j in range(3)}
-    across = sum(part[i, 2] - part[i, 0] for i in range(3)) / 3
-    down = sum(part[2, j] - part[0, j] for j in range(3)) / 3
-    angle = jnp.mod(jnp.arctan2(down, across), jnp.pi) / jnp.pi
-    kind = jnp.minimum(jnp.floor(angle * _BINS), _BINS - 1)
-    kind = jnp.where(jnp.hypot(across, down) < _FLAT, -1, kind)
-    near = jnp.pad(kind, ((0, 0), (1, 1), (1, 1)), mode="edge")
-    near = jnp.stack([near[:, i : i + h, j : j + w] for i in range(3) for j in range(3)])
-    ordered = jnp.sort(near, axis=0)
-    count = 1.0 + jnp.sum(ordered[1:] != ordered[:-1], axis=0)
-    one = np.exp(-np.square(np.arange(-1, 2)) / 2)
-    count = _filtered(count, np.outer(one, one) / one.sum() ** 2)
-    return 0.3 * count**2.7 / (count**2 + 1) * deviation
 
 
 def _filtered(y, kernel):

@@ -59,21 +59,13 @@ def noise(y: jax.Array, offset: jax.Array, key: jax.Array) -> Quantised:
     return Quantised(noisy, noisy, noisy)
 
 
-def mixed(y: jax.Array, offset: jax.Array, key: jax.Array) -> Quantised:
-    """Noise for the rate, straight-through rounding for synthesis.
-
-    Source: Minnen & Singh 2020, arXiv:2007.08739, section 3.3.
-    """
-    noisy = noise(y, offset, key).y_hat
-    return Quantised(noisy, noisy, hard(y, offset, key).y_hat)
-
-
 def split(y: jax.Array, offset: jax.Array, key: jax.Array) -> Quantised:
-    """As `mixed`, but scales are fitted to the rounded latent.
+    """Noise for the gradient of the rate, straight-through rounding for all else.
 
-    Noise makes zeros look expensive: at the smallest scale, 0.11, a latent that is always
-    coded as zero costs 0.16 bits under noise and nothing in a file. With 1.25 latents a
-    pixel that is 0.2 bits a pixel that no file has, and scales fitted to it are too wide.
+    After Minnen & Singh 2020, arXiv:2007.08739, section 3.3, who take noise for all of the
+    rate. But noise makes zeros look expensive: at the smallest scale, 0.11, a latent that is
+    always coded as zero costs 0.16 bits under noise and nothing in a file. With 1.25 latents
+    a pixel that is 0.2 bits a pixel that no file has, and scales fitted to it are too wide.
     """
     rounded = hard(y, offset, key).y_hat
     return Quantised(rounded, noise(y, offset, key).y_hat, rounded)

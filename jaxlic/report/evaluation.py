@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxlic import api
+from jaxlic.core import Builder
 from jaxlic.files import classic, images
 from jaxlic.metrics import scores
 from jaxlic.report.judges import Judge, scaled
@@ -44,7 +45,10 @@ def standard(codec: str) -> RoundTrip:
 
 
 def learned(
-    model: str | pathlib.Path, qualities: Sequence[float] | None = None
+    model: str | pathlib.Path,
+    qualities: Sequence[float] | None = None,
+    *,
+    builders: Sequence[Builder] = (),
 ) -> dict[str, tuple[RoundTrip, Sequence[float]]]:
     """A model of ours by the names of its curves, for `evaluate`.
 
@@ -55,7 +59,7 @@ def learned(
         plain = rescaler(RestoredBicubic(BICUBIC[model], width=0))
         down, up = (lambda x: plain.downscale({}, x)), (lambda x, s: plain.upscale({}, x, s))
         return _thumbnails(str(model), down, up, qualities)
-    codec = api.load(model)
+    codec = api.load(model, builders=builders)
     if isinstance(codec, ImageRescaler):
         note = codec.note
         return _thumbnails(str(model), codec.downscale, codec.upscale, qualities, note)
@@ -87,6 +91,7 @@ def _thumbnails(name, down, up, qualities, note=None):
 def evaluate(
     files: Iterable[pathlib.Path],
     codecs: dict[str, tuple[RoundTrip, Sequence[float]]],
+    *,
     border: int = 0,
     judge: Judge | None = None,
     watch: Watch | None = None,

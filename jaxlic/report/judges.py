@@ -63,7 +63,7 @@ def judge(wanted: dict[str, str | None]) -> Judge:
     for name, path in wanted.items():
         if name not in _PLAIN and name not in ("jnd", SET):
             metric = "st-lpips-alex" if name == "st-lpips" else name
-            functions[name] = perceptual(metric, path).distance
+            functions[name] = perceptual(metric, path=path).distance
 
     @jax.jit
     def measure(image, back):

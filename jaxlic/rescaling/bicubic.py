@@ -70,7 +70,7 @@ class RestoredBicubic(nn.Module):
 
 
 def restored_bicubic(
-    scale: int = 2, width: int = 64, blocks: int = 8, fold: int = 2
+    *, scale: int = 2, width: int = 64, blocks: int = 8, fold: int = 2
 ) -> RestoredBicubic:
     """The network, of the builder `rescaler.bicubic`."""
     return RestoredBicubic(scale, width, blocks, fold)

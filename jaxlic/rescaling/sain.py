@@ -217,7 +217,7 @@ def _checked(layout: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def dense(
-    layout: tuple[str, ...] = PAPER_X2, growth: int = 32, log_variance: float = 0.0
+    layout: tuple[str, ...] = PAPER_X2, *, growth: int = 32, log_variance: float = 0.0
 ) -> Invertible:
     """The published network: dense blocks inside. The default is SAIN x2, 2.0 M parameters."""
     subnet = functools.partial(DenseBlock, growth=growth)
@@ -226,6 +226,7 @@ def dense(
 
 def folded(
     layout: tuple[str, ...] = ("haar", "V1", "E1", "V2"),
+    *,
     width: int = 64,
     blocks: int = 1,
     fold: int = 2,

@@ -10,7 +10,7 @@ from jaxlic.codecs import dkic
 from jaxlic.codecs.transform import transform_codec
 from jaxlic.errors import ModelError
 from jaxlic.models import BUILDERS, Spec, build
-from jaxlic.ops import quantisation, tiling
+from jaxlic.ops import quantisation
 from tests.conftest import TINY
 from tests.random_params import random_params
 
@@ -208,14 +208,6 @@ def test_every_kernel_makes_a_codec(kernel):
     assert ("offset" in names) == (
         kernel in ("dynamic", "sigmoid", "unbounded", "offsets-only")
     )
-
-
-def test_tiles_cover_the_image_once():
-    covered = np.zeros((1300, 2112), int)
-    for tile in tiling.tiles(1300, 2112, 128):
-        covered[tile.start[0] : tile.stop[0], tile.start[1] : tile.stop[1]] += 1
-        assert all(a <= b for a, b in zip(tile.window_start, tile.start, strict=True))
-    assert covered.min() == covered.max() == 1
 
 
 @pytest.mark.parametrize("builder", sorted(SMALL))

@@ -97,19 +97,19 @@ def test_features_have_the_published_shapes(metric):
 def test_only_the_published_network_goes_by_the_name(tmp_path):
     path, published = tmp_path / "vgg.safetensors", "397923af" + 56 * "0"
     save_arrays(path, _random("lpips-vgg"), published)
-    assert len(perceptual("lpips-vgg", path).weights) == 13
+    assert len(perceptual("lpips-vgg", path=path).weights) == 13
     with pytest.raises(ModelError, match="not the published network of st-lpips-vgg"):
-        perceptual("st-lpips-vgg", path)
+        perceptual("st-lpips-vgg", path=path)
     save_arrays(path, _random("lpips-vgg"), 64 * "0")
     with pytest.raises(ModelError, match="not the published network of lpips-vgg"):
-        perceptual("lpips-vgg", path)
+        perceptual("lpips-vgg", path=path)
     save_arrays(path, _random("lpips-alex"), published)
     with pytest.raises(ModelError, match="not the weights"):
-        perceptual("lpips-vgg", path)
+        perceptual("lpips-vgg", path=path)
     with pytest.raises(ModelError, match="does not ship"):
         perceptual("dists")
     with pytest.raises(ModelError, match="cannot be read"):
-        perceptual("dists", tmp_path / "missing")
+        perceptual("dists", path=tmp_path / "missing")
     with pytest.raises(ModelError, match="perceptual metrics are"):
         perceptual("beauty")
 

@@ -13,13 +13,18 @@ from jaxlic.files.images import Picture
 from tests.conftest import DATA
 
 
-@pytest.fixture(scope="session")
-def photos(tmp_path_factory):
-    """Twelve crops of the two sample photographs."""
-    folder = tmp_path_factory.mktemp("photos")
+def make_photos(folder):
+    """Twelve crops of the two sample photographs, in a new folder."""
+    folder.mkdir()
     for name in ("kodim05_crop.png", "kodim23_crop.png"):
         image = images.read(shutil.copy(DATA / name, folder / name)).rgb
         for i in range(5):
             crop = np.ascontiguousarray(image[8 * i : 8 * i + 140, 16 * i : 16 * i + 150])
             images.write(folder / f"{i}_{name}", Picture(crop))
     return folder
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """The folder of `make_photos`."""
+    return make_photos(tmp_path_factory.mktemp("data") / "photos")
