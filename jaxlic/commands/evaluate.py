@@ -54,7 +54,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all records")
     parser.add_argument(
-        "--plot", type=pathlib.Path, metavar="FILE", help="write the curves (PNG)"
+        "--plot", type=pathlib.Path, metavar="FILE", help="draw the curves"
     )
     options.add_code(parser)
 
