@@ -1,12 +1,13 @@
 """Writes and reads streams, to compare what different machines make of them.
 
     python -m tests.exactness write FOLDER 1000      streams of random crops, all qualities
-    python -m tests.exactness read FOLDER            one line: SHA-256 of all decoded latents
-    python -m tests.exactness read FOLDER --eager --model base
+    python -m tests.exactness write FOLDER 4 --large    and one image for every size of window
+    python -m tests.exactness read FOLDER            a line a model: SHA-256 of all latents
+    python -m tests.exactness read FOLDER --eager --models base
     python -m tests.exactness models FOLDER --batch 8    of all (index, mean), by batches
 
 `read` and `models` run on any machine, with any XLA flags and release of JAX, and print the
-same line on all of them.
+same lines on all of them.
 """
 
 from __future__ import annotations
@@ -20,34 +21,39 @@ import jax
 import numpy as np
 
 import jaxlic
-from jaxlic import api
 from jaxlic import models as stored
+from jaxlic.core import Codec
 from jaxlic.files import images
 from tests.conftest import DATA
 
+CODECS = [name for name in stored.shipped() if isinstance(stored.load_model(name).codec, Codec)]
+# Windows of 128, 256, 512, 768 and more, and several tiles; narrow, so that they cost little.
+LARGE = ((200, 90), (70, 300), (600, 64), (64, 800), (1090, 40))
 
-def write(folder: pathlib.Path, count: int, model: str) -> None:
-    """Compresses `count` random crops of the sample photographs at random qualities."""
-    codec = jaxlic.load(model)
+
+def write(folder: pathlib.Path, count: int, names: list[str], large: bool) -> None:
+    """Compresses `count` random crops at random qualities with every model."""
     photos = [images.read(path).rgb for path in sorted(DATA.glob("*.png"))]
-    rng = np.random.default_rng(0)
-    folder.mkdir(parents=True, exist_ok=True)
-    for i in range(count):
-        photo = photos[rng.integers(len(photos))]
-        height, width = rng.integers(1, 129, 2)
-        top = rng.integers(photo.shape[0] - height + 1)
-        left = rng.integers(photo.shape[1] - width + 1)
-        crop = photo[top : top + height, left : left + width]
-        data = codec.compress(crop, quality=round(float(rng.uniform(1, 100)), 2))
-        (folder / f"{i:04}.jlic").write_bytes(data)
+    for name in names:
+        rng, codec = np.random.default_rng(0), jaxlic.load(name)
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        shapes = [tuple(rng.integers(1, 129, 2)) for _ in range(count)]
+        for i, (height, width) in enumerate([*shapes, *(LARGE if large else ())]):
+            photo = photos[rng.integers(len(photos))]
+            photo = np.tile(photo, (-(-height // 192) + 1, -(-width // 256) + 1, 1))
+            top, left = rng.integers(192), rng.integers(256)
+            crop = photo[top : top + height, left : left + width]
+            data = codec.compress(crop, quality=round(float(rng.uniform(1, 100)), 2))
+            (folder / name / f"{i:04}.jlic").write_bytes(data)
 
 
-def read(folder: pathlib.Path, model: str) -> str:
-    """The digest of the latents of every stream."""
-    codec, digest = api.load_codec(model), hashlib.sha256()
-    for path in sorted(folder.glob("*.jlic")):
+def read(folder: pathlib.Path, name: str, count: int) -> str:
+    """The digest of the latents of the first `count` streams of a model."""
+    codec, digest = jaxlic.load(name), hashlib.sha256()
+    paths = sorted((folder / name).glob("*.jlic"))[:count]
+    for path in paths:
         digest.update(codec.latents(path.read_bytes()).tobytes())
-    return digest.hexdigest()
+    return f"{name} {len(paths)} {digest.hexdigest()}"
 
 
 def models(folder: pathlib.Path, batch: int) -> str:
@@ -72,19 +78,24 @@ def models(folder: pathlib.Path, batch: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=("write", "read", "models"))
     parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("count", type=int, nargs="?", default=1000)
+    parser.add_argument("count", type=int, nargs="?", default=1_000_000)
     parser.add_argument("--eager", action="store_true")
+    parser.add_argument("--large", action="store_true")
     parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--model", default="base", help="for streams")
+    parser.add_argument("--models", default=",".join(CODECS), help="for streams, by comma")
     args = parser.parse_args()
+    names = args.models.split(",")
     with jax.disable_jit() if args.eager else contextlib.nullcontext():
         if args.what == "write":
-            write(args.folder, args.count, args.model)
+            write(args.folder, args.count, names, args.large)
         elif args.what == "read":
-            print(read(args.folder, args.model))
+            for name in names:
+                print(read(args.folder, name, args.count))
         else:
             print(models(args.folder, args.batch))
 

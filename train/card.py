@@ -63,6 +63,7 @@ def _codec_figures(points: dict) -> dict:
     rates = {anchor: evaluation.bd_rates(points, anchor)[name] for anchor in anchors}
     return {
         "kodak": {f"vs {anchor}": f"{rate:+.1f} %" for anchor, rate in rates.items() if rate},
+        "kodak_range": "{:.2f} to {:.2f}".format(*evaluation.common_rates(points)),
         "kodak_points": [[q, round(bpp, 4), round(psnr, 3)] for q, bpp, psnr in points[name]],
     }
 
@@ -136,7 +137,7 @@ def _codec_lines(card: dict) -> list[str]:
         "| --- | --- | --- |",
         *(f"| {q:g} | {bpp:.3f} | {psnr:.2f} |" for q, bpp, psnr in card["kodak_points"]),
         "",
-        "BD-rate over 0.2 to 1.0 bits a pixel: "
+        f"BD-rate over {card['kodak_range']} bits a pixel: "
         + ", ".join(f"{value} {anchor}" for anchor, value in card["kodak"].items())
         + ".",
     ]

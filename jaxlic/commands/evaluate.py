@@ -53,9 +53,7 @@ def add(commands: Any) -> None:
         "--anchor", metavar="NAME", help="a model to give BD-rates against, beside the codecs"
     )
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all records")
-    parser.add_argument(
-        "--plot", type=pathlib.Path, metavar="FILE", help="draw the curves"
-    )
+    parser.add_argument("--plot", type=pathlib.Path, metavar="FILE", help="draw the curves")
     options.add_code(parser)
 
 
@@ -114,8 +112,9 @@ def _bd_rates(records: list[dict[str, Any]], column: str, anchors: list[str]) ->
     from jaxlic.report import evaluation
 
     points = evaluation.curves(records, column)
+    low, high = evaluation.common_rates(points)
     print(
-        f"\nBD-rate in % at equal {column}, 0.2 to 1.0 bpp\n{'codec':16} "
+        f"\nBD-rate in % at equal {column}, {low:.2f} to {high:.2f} bpp\n{'codec':16} "
         + " ".join(f"{'vs ' + anchor:>9}" for anchor in anchors)
     )
     found = [evaluation.bd_rates(points, anchor, column) for anchor in anchors]

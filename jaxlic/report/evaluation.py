@@ -25,9 +25,11 @@ QUALITIES = {
     "avif": (15, 25, 35, 45, 55, 65, 75, 80, 85),
     "jxl": (20, 35, 50, 60, 70, 80, 85, 90),
 }
-MODEL_QUALITIES = (5, 15, 25, 35, 45, 55, 65, 75, 85, 95)
+MODEL_QUALITIES = (1, 5, 15, 25, 35, 45, 55, 65, 75, 85, 95)
 THUMBNAIL_QUALITIES = (30, 50, 70, 80, 90)
 BICUBIC = {"bicubic-x2": 2, "bicubic-x4": 4}
+
+BD_RATES = (0.2, 1.0)  # Bits a pixel.
 
 Record = dict[str, Any]
 Watch = Callable[[tuple[str, float], np.ndarray, np.ndarray], None]
@@ -172,14 +174,35 @@ def at_equal_bytes(
     }
 
 
+def common_rates(
+    points: dict[str, list[tuple[float, float, float]]],
+) -> tuple[float, float]:
+    """The part of 0.2 to 1.0 bits a pixel where all curves have points.
+
+    A curve that covers less than half of it (of the logarithm) does not count.
+    """
+    low, high = BD_RATES
+    spans = [(min(p[1] for p in curve), max(p[1] for p in curve)) for curve in points.values()]
+    wide = 0.5 * np.log(high / low)
+    kept = [
+        (first, last)
+        for first, last in spans
+        if np.log(max(min(last, high), 1e-9) / max(first, low)) >= wide
+    ]
+    if not kept:
+        return BD_RATES
+    return max(low, *(first for first, _ in kept)), min(high, *(last for _, last in kept))
+
+
 def bd_rates(
     points: dict[str, list[tuple[float, float, float]]], anchor: str, metric: str = "psnr"
 ) -> dict[str, float | None]:
-    """By codec the BD-rate against `anchor` over 0.2 to 1.0 bpp, in per cent.
+    """By codec the BD-rate against `anchor`, in per cent, all over `common_rates`.
 
     At equal `metric`, of which `points` are. None where a curve does not cover enough of that
     range, or the two have no value of the metric in common.
     """
+    rates = common_rates(points)
     curve = {
         codec: [(rate, float(scaled(metric, np.array(value)))) for _, rate, value in found]
         for codec, found in points.items()
@@ -187,7 +210,7 @@ def bd_rates(
     result: dict[str, float | None] = {}
     for codec in curve:
         try:
-            result[codec] = scores.bd_rate(curve[anchor], curve[codec])
+            result[codec] = scores.bd_rate(curve[anchor], curve[codec], rates=rates)
         except ValueError:
             result[codec] = None
     return result

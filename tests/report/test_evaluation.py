@@ -103,3 +103,16 @@ def test_the_command_prints_the_measures(tmp_path, capsys):
     assert "--anchor is one of jpeg" in capsys.readouterr().err
     assert cli.main([*command, "--metrics", "beauty"]) == 2
     assert "metrics are ms-ssim" in capsys.readouterr().err
+
+
+def test_every_row_of_bd_rates_is_over_the_same_range():
+    def curve(first, last, factor):
+        rates = np.geomspace(first, last, 9)
+        return [(i, factor * r, 30 + 10 * np.log2(r)) for i, r in enumerate(rates)]
+
+    points = {"a": curve(0.1, 2, 1.0), "b": curve(0.3, 2, 1.0), "few": curve(0.9, 2, 1.0)}
+    assert evaluation.common_rates(points) == pytest.approx((0.3, 1.0))
+    # Kinked below 0.3: what lies there counts for nobody.
+    points["a"] = [(q, r, p - (5 if r < 0.29 else 0)) for q, r, p in points["a"]]
+    rates = evaluation.bd_rates(points, "b")
+    assert rates["a"] == pytest.approx(0, abs=0.5) and rates["few"] is None
