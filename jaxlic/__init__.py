@@ -30,6 +30,7 @@ _HOMES = {
     "Rescaler": "core",
     "Error": "errors",
     "BitstreamError": "errors",
+    "FileError": "errors",
     "ImageError": "errors",
     "ModelError": "errors",
     "Picture": "files.images",

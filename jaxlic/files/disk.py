@@ -12,6 +12,7 @@ from typing import BinaryIO
 from jaxlic.errors import FileError
 
 MAX_BYTES = 1 << 30
+_BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _TEMPORARY = ".jaxlic-"  # And eight digits: what a killed process may leave.
 
 
@@ -90,17 +91,6 @@ def write_bytes(path: str | pathlib.Path, data: bytes) -> None:
         _flush_folder(folder)
     except (OSError, ValueError) as error:
         raise _named(path, error) from error
-
-
-def check_writable(path: str | pathlib.Path) -> None:
-    """Raises FileError unless `path` is a regular file, a link to one, or a new name."""
-    try:
-        _mode_of(path, os.path.realpath(path))
-    except (OSError, ValueError) as error:
-        raise _named(path, error) from error
-
-
-_BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 def _mode_of(path: str | pathlib.Path, target: str) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -168,9 +169,11 @@ def _file(source: str | pathlib.Path | bytes) -> Iterator[tuple[BinaryIO, str]]:
     try:
         with io.BytesIO(source) if of_bytes else disk.open_regular(source) as file:
             format_ = opening.kind(file.read(16))
-            file.seek(0)
             if format_ is None:
                 raise ImageError(f"not an image that can be read ({_READ})")
+            if file.seek(0, os.SEEK_END) > disk.MAX_BYTES and format_ != "TIFF":
+                raise ImageError("is larger than 1 GiB")  # Others may be read whole.
+            file.seek(0)
             yield file, format_
     except FileError as error:
         raise ImageError(_named(prefix, error)) from error
@@ -263,5 +266,5 @@ def _cmyk_to_srgb(image: Any, icc: bytes) -> Any:
         return ImageCms.profileToProfile(
             image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
         )
-    except ImageCms.PyCMSError:
+    except (ImageCms.PyCMSError, OSError):
         return image.convert("RGB")

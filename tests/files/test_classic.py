@@ -34,3 +34,23 @@ def test_what_cannot_be_encoded_says_so(photo):
         classic.encode(photo, "gif", 80)
     with pytest.raises(ImageError, match="16383 pixels a side"):
         classic.encode(np.zeros((1, 16_384, 3), np.uint8), "webp", 80)
+
+
+def test_what_is_built_in_or_not(photo, monkeypatch):
+    pytest.importorskip("imagecodecs")
+    data = classic.encode(photo, "jxl", 90)
+    assert np.abs(classic.decode(data, "jxl").astype(int) - photo).mean() < 6
+    monkeypatch.setattr("PIL.Image.Image.save", _missing)
+    with pytest.raises(ImageError, match="cannot write avif"):
+        classic.encode(photo, "avif", 90)
+
+
+def _missing(*args, **kwargs):
+    raise KeyError("AVIF")
+
+
+def test_profiles_that_are_too_long_for_jpeg_are_refused(photo):
+    with pytest.raises(ImageError, match="JPEG holds no colour profile"):
+        classic.encode(photo, "jpeg", 90, icc=bytes(1 << 24))
+    data = classic.encode(photo, "webp", 90, icc=bytes(1000))
+    assert len(data) > 1000

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxlic.files import classic, images
+from jaxlic.files import classic, disk, images
 from jaxlic.files.images import ImageError, Picture
 
 RGB = np.random.default_rng(0).integers(0, 256, (9, 7, 3)).astype(np.uint8)
@@ -188,3 +188,41 @@ def test_threads_read_at_the_same_time(tmp_path):
         for suffix, pixels in pool.map(work, range(80)):
             np.testing.assert_array_equal(pixels, alone[suffix])
     assert before == (warnings.filters[:], Image.MAX_IMAGE_PIXELS)
+
+
+def test_files_that_are_read_whole_are_bounded(tmp_path, monkeypatch):
+    for suffix in ("png", "tiff"):
+        images.write(tmp_path / f"x.{suffix}", Picture(RGB))
+    monkeypatch.setattr(disk, "MAX_BYTES", 60)
+    with pytest.raises(ImageError, match=r"x\.png: is larger than 1 GiB"):
+        images.read(tmp_path / "x.png")
+    assert images.read(tmp_path / "x.tiff").rgb.shape == RGB.shape
+
+
+@pytest.mark.parametrize(
+    ("pixels", "expected"),
+    [
+        (np.full((2, 2), 70_000, np.int32), 255),
+        (np.full((2, 2), 300.5, np.float32), 255),
+        (np.full((2, 2), 77, np.float32), 77),
+    ],
+)
+def test_numbers_of_other_types_are_clipped_and_it_is_said(tmp_path, pixels, expected):
+    picture = images.read(_save(tmp_path, Image.fromarray(pixels), "x.tiff"))
+    assert (picture.rgb == expected).all() and "to 8 bits" in picture.notes[0]
+
+
+def test_cmyk_goes_through_its_profile_if_that_is_one(tmp_path):
+    path = _save(tmp_path, Image.new("CMYK", (4, 4), (0, 0, 0, 0)), "c.jpg", icc_profile=b"no")
+    picture = images.read(path)
+    assert picture.icc is None and picture.rgb.min() > 250
+
+
+def test_damaged_metadata_are_no_metadata(tmp_path, monkeypatch):
+    path = _save(tmp_path, Image.fromarray(RGB), "x.jpg")
+
+    def damaged(self):
+        raise KeyError("exif")
+
+    monkeypatch.setattr(Image.Image, "getexif", damaged)
+    assert images.comment_of(path) is None
