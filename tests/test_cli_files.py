@@ -299,9 +299,18 @@ def test_what_libtiff_prints_becomes_no_line_of_its_own(tmp_path, capfd, photo_f
     data[300:400] = bytes(100)
     (tmp_path / "a.tiff").write_bytes(data)
     assert _run("compress", tmp_path / "a.tiff") == 2
+    _one_line(capfd, tmp_path)
+    os.remove(photo_file)
+    assert _run("jnd-targets", tmp_path, "-o", tmp_path / "out") == 2
+    _one_line(capfd, tmp_path)
+    assert _run("eval", tmp_path, "--models", "", "--codecs", "jpeg") == 2
+    _one_line(capfd, tmp_path)
+
+
+def _one_line(capfd, folder):
     error = capfd.readouterr().err
     assert error.count("\n") == 1 and error.startswith("jaxlic: error: ")
-    assert f"{tmp_path / 'a.tiff'}: damaged image" in error
+    assert f"{folder / 'a.tiff'}: damaged image" in error
 
 
 def test_what_c_libraries_print_is_heard(capfd):
@@ -309,6 +318,8 @@ def test_what_c_libraries_print_is_heard(capfd):
         os.write(2, b"one\none\n\x1b[2Kbar\ntwo\n")
     assert lines == ["one", "two"]
     assert capfd.readouterr().err == ""
+    assert list(messages.quietly(os.write(2, b"%d\n" % i) for i in range(2))) == [2, 2]
+    assert capfd.readouterr().err == "jaxlic: 0\njaxlic: 1\n"
 
 
 def test_messages_survive_closed_streams(monkeypatch):

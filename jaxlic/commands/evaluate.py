@@ -8,7 +8,7 @@ import pathlib
 from typing import Any
 
 from jaxlic.commands import options
-from jaxlic.commands.messages import progress
+from jaxlic.commands.messages import progress, quietly
 from jaxlic.errors import UsageError
 
 
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     total = len(files) * sum(len(qualities) for _, qualities in codecs.values())
     watch = together.add if together else None
     found = evaluation.evaluate(files, codecs, border=args.border, judge=judge, watch=watch)
-    records = list(progress(found, total, "evaluating"))
+    records = list(progress(quietly(found), total, "evaluating"))
     points = evaluation.curves(records)
     distances = together.distances() if together else {}
     columns = judges.columns(list(wanted))

@@ -107,6 +107,19 @@ def overheard() -> Iterator[list[str]]:
             lines += dict.fromkeys(line for line in heard if line and line.isprintable())
 
 
+def quietly(items: Iterable[Any]) -> Iterator[Any]:
+    """The same items; what C libraries print as they are made becomes remarks."""
+    iterator, end = iter(items), object()
+    while True:
+        with overheard() as lines:
+            item = next(iterator, end)
+        for line in lines:
+            remark(line)
+        if item is end:
+            return
+        yield item
+
+
 def _aside(text: str) -> None:
     if sys.stderr is not None:
         with contextlib.suppress(OSError, ValueError):

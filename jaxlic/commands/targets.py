@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 from jaxlic.commands import options
-from jaxlic.commands.messages import progress
+from jaxlic.commands.messages import progress, quietly
 from jaxlic.errors import UsageError
 
 
@@ -70,6 +70,6 @@ def run(args: argparse.Namespace) -> int:
     done = making.write_targets(
         args.folder, args.output, method=args.method, scale=args.scale, share=args.share
     )
-    for file, note in progress(done, len(files), "making targets"):
+    for file, note in progress(quietly(done), len(files), "making targets"):
         print(f"{file}  {note}")
     return 0
