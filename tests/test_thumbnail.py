@@ -11,11 +11,10 @@ from PIL import Image
 
 import jaxlic
 from jaxlic import cli, thumbnail
-from jaxlic.api import restore
 from jaxlic.files import classic, images
 from jaxlic.files.images import ImageError, Picture
 from jaxlic.models import Spec, assemble, save_model
-from jaxlic.thumbnail import Note, note_of
+from jaxlic.thumbnail import Note, note_of, restore
 from tests.random_params import random_params
 
 SPEC = Spec("rescaler.folded", dict(layout=["haar", "E1", "V1"], width=8))
@@ -46,16 +45,17 @@ def test_load_tells_rescalers_from_codecs(model):
 @pytest.mark.parametrize("format_", ["jpeg", "webp"])
 def test_a_file_is_an_ordinary_image_with_a_note(model, photo, tmp_path, format_):
     rescaler = jaxlic.load(model)
-    data = rescaler.encode(Picture(photo[:51, :77], icc=b"x" * 200), format_, 70)
+    icc = bytes(16) + b"RGB " + bytes(180)
+    data = rescaler.encode(Picture(photo[:51, :77], icc=icc), format_, 70)
     with Image.open(io.BytesIO(data)) as image:
         assert image.format == format_.upper() and image.size == (39, 26)
-        assert image.info["icc_profile"] == b"x" * 200
+        assert image.info["icc_profile"] == icc
     path = tmp_path / "t"
     path.write_bytes(data)
     note = note_of(path)
     assert note == Note("tiny-x2", rescaler.model.v1.hex(), 2, (51, 77))
     picture = restore(path, model=model)
-    assert picture.rgb.shape == (51, 77, 3) and picture.notes == ()
+    assert picture.rgb.shape == (51, 77, 3) and picture.notes == () and picture.icc == icc
     assert np.mean(np.square(picture.rgb - photo[:51, :77].astype(float))) < 600
 
 
@@ -180,3 +180,17 @@ def test_arrays_are_checked(model, photo):
     with pytest.raises(ValueError, match="100 megapixels"):
         rescaler.upscale(np.zeros((20_000, 5_000, 3), np.uint8))
     assert set(thumbnail.FORMATS.values()) == {"jpeg", "webp"}
+
+
+def test_a_thumbnail_is_a_file_its_bytes_or_a_picture(model, source):
+    rescaler = jaxlic.load(model)
+    data = rescaler.encode(images.read(source))
+    path = source.with_suffix(".jpg")
+    path.write_bytes(data)
+    known = restore(path, model=model).rgb
+    for given in (data, images.read(data)):
+        np.testing.assert_array_equal(restore(given, model=model).rgb, known)
+    with pytest.raises(jaxlic.Error, match=r"51 pixels is over|is over 3,926 pixels"):
+        restore(data, model=model, max_pixels=3926)
+    with pytest.raises(jaxlic.Error, match=r"^does not say how it was made"):
+        restore(images.read(source))
