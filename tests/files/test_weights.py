@@ -15,7 +15,7 @@ def _parameters():
 
 def test_what_is_shrunk_grows_back_nearly():
     stored = weights.shrink(_parameters(), int8=r"kernel$")
-    assert {a.dtype for n, a in stored.items() if "kernel" in n} == {np.int8, np.float32}
+    assert {str(a.dtype) for n, a in stored.items() if "kernel" in n} == {"int8", "float32"}
     grown = weights.grow(weights.from_bytes(weights.to_bytes(stored)))
     for name, a in _parameters().items():
         error = np.abs(grown[name] - a).max()
