@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import copy
 import dataclasses
 import json
 import mmap
@@ -409,7 +410,7 @@ def _put_somewhere(tree: Any, rng: random.Random) -> None:
             elif isinstance(inner, dict) and rng.random() < 0.1:
                 inner[str(rng.choice(_VALUES))[:20]] = inner.pop(key)
             else:
-                inner[key] = rng.choice(_VALUES)
+                inner[key] = copy.deepcopy(rng.choice(_VALUES))
             break
 
 

@@ -159,16 +159,17 @@ def saver(workdir: pathlib.Path, seed: int) -> Iterator[Saver]:
     """
     folder = workdir / _FOLDER
     options = ocp.CheckpointManagerOptions(max_to_keep=_KEPT, cleanup_tmp_directories=True)
-    with _one_line(folder):
-        manager = ocp.CheckpointManager(folder.absolute(), options=options)
-    try:
-        yield Saver(manager, folder, seed)
-    except BaseException:
-        with contextlib.suppress(Exception):  # What stopped the run matters more.
+    with _quiet():
+        with _one_line(folder):
+            manager = ocp.CheckpointManager(folder.absolute(), options=options)
+        try:
+            yield Saver(manager, folder, seed)
+        except BaseException:
+            with contextlib.suppress(Exception):  # What stopped the run matters more.
+                manager.close()
+            raise
+        with _one_line(folder):
             manager.close()
-        raise
-    with _one_line(folder):
-        manager.close()
 
 
 def _read(
@@ -193,12 +194,20 @@ def _read(
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what Orbax's coroutines and TensorStore's threads say after a read that failed.
+    """Without what Orbax's coroutines and TensorStore's threads say after one of them failed.
 
     What is wrong was raised; they find their event loop closed, and nobody can catch that.
     """
     before, said = sys.unraisablehook, []
-    sys.unraisablehook = lambda unraisable: said.append(None)
+
+    def hook(unraisable: Any) -> None:
+        error = unraisable.exc_value
+        if "Event loop is closed" in str(error) or isinstance(error.__cause__, GeneratorExit):
+            said.append(str(error))
+        else:
+            before(unraisable)
+
+    sys.unraisablehook = hook
     try:
         yield
     finally:

@@ -4,10 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from jaxlic.entropy import range_coder
 from jaxlic.entropy.models import scale_table
 from jaxlic.entropy.range_coder import CONSTRICTION, MAX_SYMBOL
 from jaxlic.entropy.tables import gaussian_tables
-from jaxlic.files.bitstream import BitstreamError
+from jaxlic.errors import BitstreamError, Error
 
 TABLES = {"gaussian": gaussian_tables()}
 
@@ -80,3 +81,18 @@ def test_left_over_data_is_noticed():
     decoder.get("gaussian", np.full(4, 30, np.int32))
     with pytest.raises(BitstreamError, match="does not end"):
         decoder.finish()
+
+
+def test_coders_are_found_by_name_and_by_number(monkeypatch):
+    assert range_coder.named("constriction") is range_coder.numbered(0) is CONSTRICTION
+    with pytest.raises(Error, match="coder must be one of"):
+        range_coder.named("arithmetic")
+    with pytest.raises(BitstreamError, match="coder 3 is not known"):
+        range_coder.numbered(3)
+
+    def without():
+        raise Error("needs jaxlic[tfc]")
+
+    monkeypatch.setattr("jaxlic.entropy.tfc_coder.load_tfc", without)
+    with pytest.raises(BitstreamError, match="needs jaxlic"):
+        range_coder.numbered(1)

@@ -6,7 +6,15 @@ import pytest
 
 from jaxlic.entropy.factorized import FactorizedPrior
 from jaxlic.entropy.models import scale_table
-from jaxlic.entropy.tables import TOTAL, Tables, calibrated, factorized_tables, gaussian_tables
+from jaxlic.entropy.tables import (
+    TOTAL,
+    Tables,
+    calibrated,
+    check_rows,
+    factorized_tables,
+    from_arrays,
+    gaussian_tables,
+)
 
 
 def test_every_row_is_a_distribution():
@@ -44,6 +52,33 @@ def test_tables_that_make_no_sense_are_refused(frequencies, sizes):
     frequencies = np.array(frequencies, np.int64).astype(np.uint16)
     with pytest.raises(ValueError, match="row"):
         Tables(frequencies, np.array(sizes, np.int32), np.zeros(len(sizes), np.int32))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(sizes=np.zeros(0, np.int32)), "rows are possible"),
+        (dict(sizes=np.array([2], np.int64)), "sizes of rows are int32"),
+        (dict(frequencies=np.full((1, 2), 32768, np.uint16)), "frequencies of rows"),
+        (dict(offsets=np.array([-(2**31)], np.int32)), "offsets of rows"),
+        (dict(offsets=np.zeros(2, np.int32)), "every row needs"),
+    ],
+)
+def test_tables_from_outside_have_types_and_ranges(change, message):
+    parts = dict(
+        frequencies=np.full(2, 32768, np.uint16),
+        sizes=np.array([2], np.int32),
+        offsets=np.zeros(1, np.int32),
+    )
+    tables = {"a": Tables(**parts)}
+    check_rows(tables, {"a": 1})
+    for needed in ({"a": 2}, {"b": 1}):
+        with pytest.raises(ValueError, match="tables have"):
+            check_rows(tables, needed)
+    with pytest.raises(ValueError, match=message):
+        Tables(**{**parts, **change})
+    with pytest.raises(ValueError, match="tables are"):
+        from_arrays({"a/sizes": parts["sizes"]})
 
 
 def test_calibrated_rows_approach_what_was_counted():
