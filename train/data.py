@@ -20,6 +20,8 @@ from jaxlic.errors import Error
 from jaxlic.files import images
 from jaxlic.files.cache import cache_folder
 
+_ENDLESS = 2**31  # Steps.
+
 
 class DataError(Error):
     """A folder that cannot be trained on; the message says why in one line."""
@@ -123,6 +125,7 @@ def crops(
     seed: int,
     margin: int = 0,
     targets: Packed | None = None,
+    part: tuple[int, int] = (0, 1),
 ):
     """Batches of random crops, flipped at random, in an order that the seed decides.
 
@@ -135,6 +138,7 @@ def crops(
         margin: pixels of surroundings that come with a crop on every side, the border of the
             image repeated.
         targets: as `packed`, image by image (see `paired`); cut as they are.
+        part: (i, n) for the i-th of n equal parts of every batch.
 
     Returns:
         An endless `grain.MapDataset`: element k is `{"image": uint8 [batch, n, n, 3]}` with
@@ -165,14 +169,17 @@ def crops(
             for name, source in sources.items()
         }
 
-    return (
+    elements = (
         grain.MapDataset.source(np.asarray(drawn, np.int32))
         .seed(seed)
         .shuffle()
         .repeat()
         .random_map(crop)
-        .batch(batch, batch_fn=_stack)
     )
+    index, count = part
+    rows = range(index * batch // count, (index + 1) * batch // count)
+    steps = grain.MapDataset.range(_ENDLESS)
+    return steps.map(lambda step: _stack([elements[int(step) * batch + row] for row in rows]))
 
 
 def paired(packed: Packed, targets: Packed) -> Packed:

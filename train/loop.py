@@ -106,15 +106,16 @@ def run(
 def _data(
     e: Experiment, packed: Packed, training: list[int], targets: Packed | None
 ) -> grain.MapDataset:
-    """This process's batches, by step."""
+    """This process's part of the batches, by step."""
     return crops(
         packed,
         training,
         size=e.crop,
-        batch=e.batch // jax.process_count(),
-        seed=e.seed + jax.process_index(),
+        batch=e.batch,
+        seed=e.seed,
         margin=e.margin,
         targets=None if targets is None else paired(packed, targets),
+        part=(jax.process_index(), jax.process_count()),
     )
 
 
