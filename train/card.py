@@ -14,6 +14,7 @@ import sys
 
 from jaxlic import models
 from jaxlic.core import Rescaler
+from jaxlic.files import disk
 from jaxlic.report import complexity, evaluation
 
 
@@ -53,7 +54,7 @@ def write_card(
         **figures,
     }
     text = json.dumps(card, indent=2, sort_keys=True) + "\n"
-    (folder / "model.json").write_text(text)
+    disk.write_bytes(folder / "model.json", text.encode())
     (folder / "card.md").write_text(_card(card, notes.read_text() if notes else ""))
 
 

@@ -16,6 +16,7 @@ from safetensors.numpy import load, save
 
 from jaxlic.core import Params
 from jaxlic.errors import ModelError
+from jaxlic.files import disk
 
 SHIPPED = pathlib.Path(__file__).parent.parent / "weights"
 MAX_PARAMETERS = 1 << 28
@@ -30,7 +31,7 @@ def load_arrays(path: str | pathlib.Path) -> tuple[dict[str, np.ndarray], str]:
         ModelError: if it is missing or damaged.
     """
     try:
-        with safe_open(str(path), framework="numpy") as file:
+        with disk.open_regular(path), safe_open(str(path), framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return arrays, (file.metadata() or {}).get("source", "")
     except Exception as error:  # safetensors has no public exception hierarchy.

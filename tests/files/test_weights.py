@@ -65,6 +65,6 @@ def test_files_of_arrays_say_what_they_were_made_from(tmp_path):
     np.testing.assert_array_equal(arrays["a"], np.arange(3.0))
     assert source == "abc"
     (tmp_path / "new" / "w").write_bytes(b"none")
-    for path in (tmp_path / "new" / "w", tmp_path / "nowhere"):
+    for path in (tmp_path / "new" / "w", tmp_path / "nowhere", "/dev/zero"):
         with pytest.raises(ModelError, match="cannot be read"):
             weights.load_arrays(path)
