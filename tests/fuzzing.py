@@ -3,8 +3,8 @@
     python -m tests.fuzzing TARGET --seconds 60 [--seed 0] [--findings DIR]
 
 Targets: container, entropy, payload, notes, models, images. A finding is an exception that is
-no `jaxlic.errors.Error`, 10 seconds of work or 30 of waiting, or a gigabyte; its input is kept in
-DIR, as is the last one, should the process die. Seeds lie in `tests/corpus/`, made by
+no `jaxlic.errors.Error`, 10 seconds of work or 30 of waiting, or a gigabyte; its input is kept
+in DIR, as is the last one, should the process die. Seeds lie in `tests/corpus/`, made by
 `python -m tests.corpus.make`.
 """
 

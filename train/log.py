@@ -79,6 +79,8 @@ def silent(kind: str, step: int, metrics: Mapping[str, Any]) -> None:
 
 def _whole_lines(path: pathlib.Path) -> None:
     """Ends the line that a killed run left half written, so that the next is one of its own."""
+    if not path.exists():
+        return
     with open(path, "ab+") as file:
         if file.tell():
             file.seek(-1, os.SEEK_END)
