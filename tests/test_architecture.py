@@ -126,8 +126,8 @@ def _public(body, method=False):
         if isinstance(node, ast.ClassDef):
             yield from _public(node.body, method=True)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            static = "staticmethod" in map(ast.unparse, node.decorator_list)
             if not node.name.startswith("_") or node.name == "__call__":
-                static = "staticmethod" in map(ast.unparse, node.decorator_list)
                 yield node, method and not static
 
 
