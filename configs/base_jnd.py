@@ -27,7 +27,7 @@ import optax
 from jaxlic.codecs.hyperprior import lmbda
 from jaxlic.losses import jnd
 from jaxlic.losses.mixture import mixture
-from jaxlic.losses.rate_distortion import rate_distortion, squared_error
+from jaxlic.losses.rate_distortion import Term, rate_distortion, squared_error
 from jaxlic.metrics.perceptual import perceptual
 from jaxlic.models import Spec, card
 from jaxlic.ops.jnd import MARGIN, jnd_map, smoothed
@@ -66,17 +66,18 @@ def experiment(
         raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
     network = perceptual("st-lpips-alex") if features or loss == "feature" else None
     middle = None if features_crop >= crop else features_crop
-    distortions = {
+    distortions: dict[str, Term] = {
         "beyond": jnd.beyond(threshold, anchor=anchor, chroma=chroma),
         "weighted": jnd.weighted(chroma),
         "pixel": jnd.pixel_wise,
         "image": jnd.image_wise(),
-        "feature": network and jnd.feature_wise(network.features, crop=middle),
         "released": jnd.image_wise_as_released,
         "plain": squared_error,
     }
+    if network is not None:
+        distortions["feature"] = jnd.feature_wise(network.features, crop=middle)
     terms = {loss: (1.0, distortions[loss])}
-    if features:
+    if network is not None and features:
         terms["features"] = (features, jnd.calibrated(network.distance, crop=middle))
     schedule = optax.join_schedules(
         [

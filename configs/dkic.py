@@ -28,6 +28,8 @@ Ablations, the same steps on the same crops:
 The large one, for accelerators: configs/dkic_large.py.
 """
 
+from collections.abc import Hashable
+
 import jax
 import optax
 from optax.contrib import MuonDimensionNumbers, muon
@@ -106,7 +108,7 @@ def experiment(
         linear=linear_rate,
         restoration=restoration_rate,
     )
-    optimizers = {}
+    optimizers: dict[Hashable, optax.GradientTransformation] = {}
     for part, rate in rates.items():
         schedule = _schedule(rate, warmup, int(decay * steps), steps)
         optimizers[part] = _muon(schedule) if part == "context" else optax.adam(schedule)

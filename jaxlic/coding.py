@@ -170,11 +170,18 @@ def decompress(
     key: jax.Array | None = None,
 ) -> np.ndarray:
     """As `latents`, but on to the image, uint8 `[*shape, 3]`."""
-    settings = dict(edge=edge, key=key)
     y_hat = latents(
-        codec, params, tables, payloads, shape, quality, range_coder=range_coder, **settings
+        codec,
+        params,
+        tables,
+        payloads,
+        shape,
+        quality,
+        range_coder=range_coder,
+        edge=edge,
+        key=key,
     )
-    return synthesise(codec, params, y_hat, shape, quality, **settings)
+    return synthesise(codec, params, y_hat, shape, quality, edge=edge, key=key)
 
 
 class _Window(NamedTuple):

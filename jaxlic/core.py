@@ -61,6 +61,22 @@ class Geometry(NamedTuple):
     levels: int = 1
 
 
+class Module(Protocol):
+    """What linen modules do, as far as the library asks it of a network."""
+
+    def init(
+        self, rngs: Any, *args: Any, method: Callable[..., Any] | str | None = None
+    ) -> Params: ...
+
+    def apply(
+        self,
+        variables: Any,
+        *args: Any,
+        method: Callable[..., Any] | str | None = None,
+        mutable: Any = False,
+    ) -> Any: ...
+
+
 class Init(Protocol):
     def __call__(self, image: jax.Array, key: jax.Array) -> Params:
         """Fresh parameters for images such as `[B, H, W, 3]`."""

@@ -73,9 +73,14 @@ class ImageRescaler:
     model: Model
 
     @property
+    def _rescaler(self) -> Rescaler:
+        assert isinstance(self.model.codec, Rescaler)
+        return self.model.codec
+
+    @property
     def scale(self) -> int:
         """The factor, 2 or 4."""
-        return self.model.codec.scale
+        return self._rescaler.scale
 
     def downscale(self, image: np.ndarray) -> np.ndarray:
         """The thumbnail of an image.
@@ -91,7 +96,7 @@ class ImageRescaler:
         """
         forks.check()
         _check(image)
-        return self.model.codec.downscale(self.model.params, image)
+        return self._rescaler.downscale(self.model.params, image)
 
     def upscale(
         self,
@@ -128,7 +133,7 @@ class ImageRescaler:
                 f"an image of {shape[1]}x{shape[0]} has no thumbnail of "
                 f"{thumbnail.shape[1]}x{thumbnail.shape[0]}"
             )
-        return self.model.codec.upscale(self.model.params, thumbnail, shape, latent, seed)
+        return self._rescaler.upscale(self.model.params, thumbnail, shape, latent, seed)
 
     def reduced(self, shape: tuple[int, int]) -> tuple[int, int]:
         """Shape of the thumbnail of an image of this shape."""

@@ -119,3 +119,24 @@ def test_optional_arguments_are_keyword_only(path):
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
             optional = len(node.args.defaults)
             assert optional <= 1, f"{_module(path)}.{node.name}: {optional} optional arguments"
+
+
+def _public(body, method=False):
+    for node in body:
+        if isinstance(node, ast.ClassDef):
+            yield from _public(node.body, method=True)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            static = "staticmethod" in map(ast.unparse, node.decorator_list)
+            if not node.name.startswith("_") or node.name == "__call__":
+                yield node, method and not static
+
+
+@pytest.mark.parametrize("path", ALL, ids=_name)
+def test_public_functions_are_fully_annotated(path):
+    for node, bound in _public(ast.parse(path.read_text()).body):
+        args = node.args
+        taken = [*args.posonlyargs, *args.args][bound:]
+        taken += [*args.kwonlyargs, *filter(None, (args.vararg, args.kwarg))]
+        bare = [arg.arg for arg in taken if arg.annotation is None]
+        assert not bare, f"{node.name} (line {node.lineno}) does not annotate {bare}"
+        assert node.returns, f"{node.name} (line {node.lineno}) does not annotate its result"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib.metadata
 import json
 import logging
@@ -153,14 +154,22 @@ def _train(e: Experiment, args: argparse.Namespace, leads: bool) -> None:
 
     from train.loop import run
 
-    options = dict(max_minutes=args.max_minutes, workers=args.workers, targets=targets)
+    train = functools.partial(
+        run,
+        e,
+        args.workdir,
+        packed,
+        max_minutes=args.max_minutes,
+        workers=args.workers,
+        targets=targets,
+    )
     if not leads:
-        run(e, args.workdir, packed, log=silent, **options)
+        train(log=silent)
         return
     provenance = json.dumps(_provenance(packed), indent=2)
     (args.workdir / "provenance.json").write_text(provenance + "\n")
     with reporting(e, args.workdir, console=console, tensorboard=args.tensorboard) as log:
-        run(e, args.workdir, packed, log=log, **options)
+        train(log=log)
 
 
 def _packed(folder: pathlib.Path, what: str, console: Console) -> Packed:

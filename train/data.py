@@ -13,12 +13,16 @@ import pathlib
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxlic.errors import Error
 from jaxlic.files import images
 from jaxlic.files.cache import cache_folder
+
+if TYPE_CHECKING:
+    import grain
 
 _ENDLESS = 2**31  # Steps.
 
@@ -87,8 +91,8 @@ def pack(
         raise DataError(f"{folder}: none of its {len(files)} images can be read")
     return Packed(
         np.memmap(target / "pixels.u8", np.uint8, "r"),
-        tuple(map(tuple, listing["images"])),
-        tuple(map(tuple, listing["skipped"])),
+        tuple((name, h, w, start) for name, h, w, start in listing["images"]),
+        tuple((name, reason) for name, reason in listing["skipped"]),
     )
 
 
@@ -126,7 +130,7 @@ def crops(
     margin: int = 0,
     targets: Packed | None = None,
     part: tuple[int, int] = (0, 1),
-):
+) -> grain.MapDataset[dict[str, np.ndarray]]:
     """Batches of random crops, flipped at random, in an order that the seed decides.
 
     Args:
@@ -170,7 +174,7 @@ def crops(
         }
 
     elements = (
-        grain.MapDataset.source(np.asarray(drawn, np.int32))
+        grain.MapDataset.source(drawn)
         .seed(seed)
         .shuffle()
         .repeat()

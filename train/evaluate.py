@@ -45,6 +45,6 @@ def evaluate(
 def _measure(codec: Codec, params, image, quality):
     x = image.astype(jnp.float32) / 255
     rec = codec.forward(params, x, quality, jax.random.key(0))
-    bpp = sum(rec.bits.values())[0] / (x.shape[1] * x.shape[2])
+    bpp = jnp.asarray(sum(rec.bits.values()))[0] / (x.shape[1] * x.shape[2])
     error = jnp.mean(jnp.square(jnp.round(jnp.clip(rec.x_hat, 0, 1) * 255) - x * 255))
     return bpp, 10 * jnp.log10(255.0**2 / error)

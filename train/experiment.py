@@ -96,12 +96,15 @@ class Experiment:
 def _training_only(codec: Codec | Rescaler, parts: Sequence[str]) -> Codec | Rescaler:
     """The codec, gradients reaching only parameters that have one of `parts` in their path."""
 
-    def forward(params: Params, *args: Any) -> Reconstruction:
+    def forward(
+        params: Params, image: jax.Array, quality: jax.Array, key: jax.Array
+    ) -> Reconstruction:
         def chosen(path, a):
             name = jax.tree_util.keystr(path, simple=True, separator="/")
             return a if any(part in name for part in parts) else jax.lax.stop_gradient(a)
 
-        return codec.forward(jax.tree_util.tree_map_with_path(chosen, params), *args)
+        params = jax.tree_util.tree_map_with_path(chosen, params)
+        return codec.forward(params, image, quality, key)
 
     return codec._replace(forward=forward) if parts else codec
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxlic import coding
-from jaxlic.entropy.range_coder import RangeCoder, escape
+from jaxlic.core import Codec
+from jaxlic.entropy.range_coder import Decoder, RangeCoder, escape
 from jaxlic.entropy.tables import TableSets, calibrated
 
 if TYPE_CHECKING:
@@ -146,6 +147,7 @@ def calibrate(model: Model, packed: Packed, *, held_out: int) -> TableSets:
     Crops of at most 256x256 pixels at qualities that cover the range; which ones depends on
     the images alone.
     """
+    assert isinstance(model.codec, Codec)
     counts: dict[str, dict[int, np.ndarray]] = {name: {} for name in model.tables}
 
     class Counter:
@@ -161,7 +163,10 @@ def calibrate(model: Model, packed: Packed, *, held_out: int) -> TableSets:
         def finish(self) -> bytes:
             return b""
 
-    coder = RangeCoder("counter", 0, lambda tables: Counter(), None)
+    def no_decoder(data: bytes, tables: TableSets) -> Decoder:
+        raise NotImplementedError("symbols are only counted")
+
+    coder = RangeCoder("counter", 0, lambda tables: Counter(), no_decoder)
     rng, (chosen, _) = np.random.default_rng(0), packed.split(held_out)
     for k in range(_CROPS):
         image = packed[chosen[rng.integers(len(chosen))]]

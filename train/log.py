@@ -8,7 +8,7 @@ import json
 import os
 import pathlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -28,7 +28,7 @@ Log = Callable[[str, int, Mapping[str, Any]], None]
 @contextlib.contextmanager
 def reporting(
     e: Experiment, workdir: pathlib.Path, *, console: Console, tensorboard: bool = False
-) -> Iterator[Log]:
+) -> Generator[Log]:
     """The `log` of `train.loop.run` for a run of `e` in `workdir`.
 
     Raises:

@@ -12,7 +12,7 @@ import hashlib
 import pathlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any, NamedTuple
 
 import jax
@@ -151,7 +151,7 @@ class Saver:
 
 
 @contextlib.contextmanager
-def saver(workdir: pathlib.Path, seed: int) -> Iterator[Saver]:
+def saver(workdir: pathlib.Path, seed: int) -> Generator[Saver]:
     """A `Saver` for a run. Removes what a killed run left half written; waits at the end.
 
     Raises:
@@ -179,7 +179,7 @@ def _read(
     args = ocp.args.Composite(
         state=ocp.args.StandardRestore(template), meta=ocp.args.JsonRestore()
     )
-    found = manager.restore(step, args=args)
+    found: Any = manager.restore(step, args=args)
     meta: dict[str, Any] = found.meta
     on_host = jax.device_get(found.state)
     has_digest = set(meta) != _BEFORE_DIGESTS
@@ -193,7 +193,7 @@ def _read(
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     """Without what Orbax's coroutines and TensorStore's threads say after one of them failed.
 
     What is wrong was raised; they find their event loop closed, and nobody can catch that.
@@ -219,7 +219,7 @@ def _quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _one_line(folder: pathlib.Path) -> Iterator[None]:
+def _one_line(folder: pathlib.Path) -> Generator[None]:
     try:
         yield
     except Exception as error:  # As in `restore`.

@@ -81,7 +81,7 @@ def lapped(
     Raises:
         ValueError: if the kernel is not known, or groups and steps do not fit.
     """
-    sizes = dict(features=features, latents=latents, hidden=hidden, blocks=tuple(blocks))
+    first, last = blocks
     scales = list(zip(kernel_hidden, kernel_blocks, radius, strict=True))
 
     def made() -> list[nn.Module]:
@@ -97,8 +97,8 @@ def lapped(
         restore = Restoration(hidden=restoration, kernel=kind)
         reach += 20 + 8 * (_RESTORATION_RADIUS + 2)
     return Hyperprior(
-        LappedAnalysis(**sizes, groups=tuple(made())),
-        LappedSynthesis(**sizes, groups=tuple(made()[::-1]), restoration=restore),
+        LappedAnalysis(features, latents, hidden, (first, last), tuple(made())),
+        LappedSynthesis(features, latents, hidden, (first, last), tuple(made()[::-1]), restore),
         HyperAnalysis(group=hyper),
         latents=latents,
         context=_context(latents, groups, steps, summary, context_hidden),

@@ -157,10 +157,10 @@ def lapped(
     error_price: float = 0.0,
 ) -> Hyperprior:
     """The cheap transforms: about 12 kMAC a pixel each way, made for CPUs."""
-    sizes = dict(features=features, latents=latents, hidden=hidden, blocks=tuple(blocks))
+    first, last = blocks
     return Hyperprior(
-        LappedAnalysis(**sizes),
-        LappedSynthesis(**sizes),
+        LappedAnalysis(features, latents, hidden, (first, last)),
+        LappedSynthesis(features, latents, hidden, (first, last)),
         HyperAnalysis(),
         latents=latents,
         error_price=error_price,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import zlib
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import flax.traverse_util
 import jax
@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxlic.core import Codec, Geometry, Params, Reconstruction
+from jaxlic.core import Codec, Geometry, Module, Params, Reconstruction
 from jaxlic.entropy.coder import Coder, Estimator, Reader, Writer
 from jaxlic.entropy.range_coder import Decoder, Encoder, RangeCoder
 from jaxlic.entropy.tables import TableSets
@@ -30,7 +30,7 @@ _EDGES = (128, 256, 512, 768)  # As in coding.py
 _CHECKSUM = 4
 
 
-class TransformModel(Protocol):
+class TransformModel(Module, Protocol):
     """What a learned codec must say: a linen module with these methods.
 
     `size` is the height and width of the valid part of the image (for `code`: of the
@@ -47,21 +47,40 @@ class TransformModel(Protocol):
     of each set of tables `code` may ask for.
     """
 
-    halo: int
-    stride: int
-    latent_stride: int
-    latents: int
+    @property
+    def halo(self) -> int: ...
 
-    def analysis(self, x: jax.Array, quality: jax.Array, size=None) -> jax.Array: ...
+    @property
+    def stride(self) -> int: ...
 
-    def code(self, y: jax.Array, coder: Coder, quality: jax.Array, size=None) -> jax.Array: ...
+    @property
+    def latent_stride(self) -> int: ...
 
-    def synthesis(self, y_hat: jax.Array, quality: jax.Array, size=None) -> jax.Array: ...
+    @property
+    def latents(self) -> int: ...
+
+    def analysis(
+        self, x: jax.Array, quality: jax.Array, size: jax.Array | None = None
+    ) -> jax.Array: ...
+
+    def code(
+        self,
+        y: jax.Array,
+        coder: Coder,
+        quality: jax.Array,
+        size: jax.Array | None = None,
+    ) -> jax.Array: ...
+
+    def synthesis(
+        self, y_hat: jax.Array, quality: jax.Array, size: jax.Array | None = None
+    ) -> jax.Array: ...
 
     def tables(self) -> TableSets: ...
 
 
-def transform_codec(model: Any, *, quantise: Quantiser = quantisation.split) -> Codec:
+def transform_codec(
+    model: TransformModel, *, quantise: Quantiser = quantisation.split
+) -> Codec:
     """The codec of a `TransformModel`; `quantise` is what rounding becomes in training."""
     ratio, exact = model.latent_stride, hasattr(model, "bound")
     edges = tuple(edge // ratio for edge in (*_EDGES, TILE + 2 * model.halo))
@@ -113,7 +132,7 @@ def transform_codec(model: Any, *, quantise: Quantiser = quantisation.split) -> 
         quality: float,
         range_coder: RangeCoder,
     ) -> list[bytes]:
-        encoder = _Summed(range_coder.encoder(tables))
+        encoder = _SummedEncoder(range_coder.encoder(tables))
         code(params, y, Writer(encoder, tables), quality)
         checksum = b"" if exact else encoder.crc.to_bytes(_CHECKSUM, "little")
         return [checksum + encoder.finish()]
@@ -129,7 +148,7 @@ def transform_codec(model: Any, *, quantise: Quantiser = quantisation.split) -> 
     ) -> np.ndarray:
         (payload,) = payloads
         start = 0 if exact else _CHECKSUM
-        decoder = _Summed(range_coder.decoder(payload[start:], tables))
+        decoder = _SummedDecoder(range_coder.decoder(payload[start:], tables))
         unknown = np.full((*shape, model.latents), np.nan, np.float32)
         y_hat = code(params, unknown, Reader(decoder), quality)
         decoder.finish()
@@ -179,21 +198,34 @@ def _each(one: Callable[..., jax.Array], *batches: jax.Array) -> jax.Array:
     )
 
 
-class _Summed:
-    """A coder that keeps the CRC-32 of the symbols that pass through it."""
+class _SummedEncoder:
+    """An encoder that keeps the CRC-32 of the symbols that pass through it."""
 
-    def __init__(self, coder: Encoder | Decoder):
-        self._coder, self.crc = coder, 0
-        self.finish = coder.finish
+    def __init__(self, encoder: Encoder):
+        self._encoder, self.crc = encoder, 0
 
     def put(self, table: str, symbols: np.ndarray, indexes: np.ndarray) -> None:
-        self._coder.put(table, symbols, indexes)
-        self._add(symbols)
+        self._encoder.put(table, symbols, indexes)
+        self.crc = _crc(symbols, self.crc)
+
+    def finish(self) -> bytes:
+        return self._encoder.finish()
+
+
+class _SummedDecoder:
+    """A decoder that keeps the CRC-32 of the symbols that pass through it."""
+
+    def __init__(self, decoder: Decoder):
+        self._decoder, self.crc = decoder, 0
 
     def get(self, table: str, indexes: np.ndarray) -> np.ndarray:
-        symbols = self._coder.get(table, indexes)
-        self._add(symbols)
+        symbols = self._decoder.get(table, indexes)
+        self.crc = _crc(symbols, self.crc)
         return symbols
 
-    def _add(self, symbols):
-        self.crc = zlib.crc32(np.ascontiguousarray(symbols, "<i4").tobytes(), self.crc)
+    def finish(self) -> None:
+        self._decoder.finish()
+
+
+def _crc(symbols: np.ndarray, start: int) -> int:
+    return zlib.crc32(np.ascontiguousarray(symbols, "<i4").tobytes(), start)

@@ -10,7 +10,7 @@ import os
 import pathlib
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
 
 from jaxlic.commands.messages import (
@@ -112,7 +112,7 @@ def each(todo: Todo, work: Callable[[pathlib.Path, pathlib.Path], str], label: s
 
 
 @contextlib.contextmanager
-def naming(source: pathlib.Path, target: pathlib.Path | None = None) -> Iterator[None]:
+def naming(source: pathlib.Path, target: pathlib.Path | None = None) -> Generator[None]:
     """Errors that are raised inside begin with the name of the file that they are about."""
     names = (name(source), *([str(target)] if target else []))
     try:

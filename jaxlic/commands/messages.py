@@ -8,7 +8,7 @@ import pathlib
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
 STREAM = pathlib.Path("-")  # Stdin or stdout, by identity: "./-" is a file.
@@ -25,8 +25,8 @@ def settle() -> None:
     What an image lost in reading is in its notes.
     """
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="backslashreplace")
     warnings.filterwarnings("ignore", module=r"PIL\b")
 
 
@@ -86,7 +86,7 @@ def progress(items: Iterable[Any], total: int, label: str) -> Iterable[Any]:
 
 
 @contextlib.contextmanager
-def overheard() -> Iterator[list[str]]:
+def overheard() -> Generator[list[str]]:
     """Collects what libraries in C print to stderr, as libtiff does."""
     lines: list[str] = []
     try:

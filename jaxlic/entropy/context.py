@@ -17,6 +17,7 @@ the abstract of Wang et al. 2023 (arXiv:2308.08723), whose schedule is not known
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import NamedTuple
 
@@ -178,17 +179,21 @@ class Refinement(nn.Module):
     correlation: float = 0.0
 
     def setup(self) -> None:
-        inner = dict(in_fraction=ACTIVATION, in_max=ACTIVATION_MAX)
+        conv = functools.partial(ExactConv, in_fraction=ACTIVATION, in_max=ACTIVATION_MAX)
         slot = self.slots[-1]
         outputs = slot.count * len(slot.phases)
-        self.conv = ExactConv(
-            self.hidden, 3, **inner, out_fraction=ACTIVATION, low=0, high=ACTIVATION_MAX
+        self.conv = conv(self.hidden, 3, out_fraction=ACTIVATION, low=0, high=ACTIVATION_MAX)
+        self.mean = conv(
+            outputs, 1, out_fraction=MEAN_FRACTION, low=-_MAX_SHIFT, high=_MAX_SHIFT, gain=0.0
         )
-        shift = dict(low=-_MAX_SHIFT, high=_MAX_SHIFT, gain=0.0)
-        self.mean = ExactConv(outputs, 1, **inner, out_fraction=MEAN_FRACTION, **shift)
-        shift = dict(low=-LEVELS, high=LEVELS, gain=0.0)
-        self.index = ExactConv(
-            outputs, 1, **inner, out_fraction=INDEX_FRACTION, bias_rate=10.0, **shift
+        self.index = conv(
+            outputs,
+            1,
+            out_fraction=INDEX_FRACTION,
+            low=-LEVELS,
+            high=LEVELS,
+            gain=0.0,
+            bias_rate=10.0,
         )
         first = tuple(s for s in self.slots[:-1] if s.first == 0)
         self.linear = None
@@ -229,7 +234,7 @@ class Refinement(nn.Module):
             shift = shift + self.linear(keep(jnp.concatenate(first, axis=-1) * unit, half))
         mean = clip(slot.take(model.offset) * unit + shift, -_MAX_MEAN, _MAX_MEAN) / unit
         index = clip(slot.take(model.indexes) + self.index(h), 0, LEVELS - 1)
-        return slot.take(y), model.replace(offset=mean, indexes=index)
+        return slot.take(y), dataclasses.replace(model, offset=mean, indexes=index)
 
     def bound(self) -> float:
         """The largest partial sum any layer can reach; raises ValueError as `ExactConv`."""

@@ -7,6 +7,8 @@ throughout (`nn/exact.py`).
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -83,25 +85,30 @@ class HyperSynthesis(nn.Module):
     index_span: int = 19
 
     def setup(self) -> None:
-        activation = dict(out_fraction=ACTIVATION, low=0, high=ACTIVATION_MAX)
-        inner = dict(in_fraction=ACTIVATION, in_max=ACTIVATION_MAX)
+        conv = functools.partial(ExactConv, in_fraction=ACTIVATION, in_max=ACTIVATION_MAX)
         self.up_0 = ExactConv(
-            4 * self.features[0], 3, in_fraction=0, in_max=MAX_HYPER_LATENT, **activation
+            4 * self.features[0],
+            3,
+            in_fraction=0,
+            in_max=MAX_HYPER_LATENT,
+            out_fraction=ACTIVATION,
+            low=0,
+            high=ACTIVATION_MAX,
         )
-        self.up_1 = ExactConv(4 * self.features[1], 3, **inner, **activation)
-        self.mean = ExactConv(
+        self.up_1 = conv(
+            4 * self.features[1], 3, out_fraction=ACTIVATION, low=0, high=ACTIVATION_MAX
+        )
+        self.mean = conv(
             self.latents,
             1,
-            **inner,
             out_fraction=MEAN_FRACTION,
             low=-MAX_MEAN,
             high=MAX_MEAN,
             gain=0.1,
         )
-        self.index = ExactConv(
+        self.index = conv(
             self.latents,
             1,
-            **inner,
             out_fraction=INDEX_FRACTION,
             low=-LEVELS,
             high=2 * LEVELS,

@@ -8,6 +8,7 @@ travel with them (`entropy/tables.py`).
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Protocol
 
 import flax.struct
@@ -87,8 +88,8 @@ class IndexedGaussian:
 
     def place(self) -> IndexedGaussian:
         """Gradients reach the mean only."""
-        return self.replace(indexes=jax.lax.stop_gradient(self.indexes))
+        return dataclasses.replace(self, indexes=jax.lax.stop_gradient(self.indexes))
 
     def shape(self) -> IndexedGaussian:
         """Gradients reach the scale only."""
-        return self.replace(offset=jax.lax.stop_gradient(self.offset))
+        return dataclasses.replace(self, offset=jax.lax.stop_gradient(self.offset))

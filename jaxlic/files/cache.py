@@ -46,7 +46,8 @@ def keep_compiled(*, tell: Callable[[str], None] | None = None) -> None:
     """
     import jax
 
-    if jax.config.jax_compilation_cache_dir is not None:
+    # JAX makes the attributes of its config at run time.
+    if jax.config.jax_compilation_cache_dir is not None:  # ty: ignore[missing-attribute]
         return
     try:
         compiled = cache_folder() / "compiled"
@@ -58,7 +59,8 @@ def keep_compiled(*, tell: Callable[[str], None] | None = None) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     warnings.filterwarnings("always", _MESSAGE.pattern)
-    warnings.showwarning = watcher(compiled, warnings.showwarning, tell=tell)
+    show = watcher(compiled, warnings.showwarning, tell=tell)
+    warnings.showwarning = show  # ty: ignore[invalid-assignment] - made to be replaced
 
 
 def watcher(

@@ -7,7 +7,7 @@ import dataclasses
 import io
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -162,7 +162,7 @@ def _comment(image: Any) -> str | None:
 
 
 @contextlib.contextmanager
-def _file(source: str | pathlib.Path | bytes) -> Iterator[tuple[BinaryIO, str]]:
+def _file(source: str | pathlib.Path | bytes) -> Generator[tuple[BinaryIO, str]]:
     """An open file and its format. What is raised inside becomes one type of error."""
     of_bytes = isinstance(source, bytes)
     prefix = "" if of_bytes else f"{source}: "

@@ -125,10 +125,14 @@ def _tiff() -> Any:
 def _webp_size(prefix: bytes) -> tuple[int, int]:
     """Width and height in the first 30 bytes of a WebP file."""
     name, body = prefix[12:16], prefix[20:]
+
+    def number(i: int, length: int) -> int:
+        return int.from_bytes(body[i : i + length], "little")
+
     if len(prefix) == 30 and name == b"VP8X":
-        return tuple(1 + int.from_bytes(body[i : i + 3], "little") for i in (4, 7))
+        return 1 + number(4, 3), 1 + number(7, 3)
     if len(prefix) == 30 and name == b"VP8 ":
-        return tuple(int.from_bytes(body[i : i + 2], "little") & 0x3FFF for i in (6, 8))
+        return number(6, 2) & 0x3FFF, number(8, 2) & 0x3FFF
     if len(body) >= 5 and name == b"VP8L":
         bits = int.from_bytes(body[1:5], "little")
         return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)

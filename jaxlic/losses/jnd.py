@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlic.core import Batch, Reconstruction
-from jaxlic.losses.rate_distortion import Distortion, squared_error
+from jaxlic.losses.rate_distortion import Term, squared_error
 from jaxlic.ops.colour import rgb_to_ycbcr
 
 # Of Y, Cb and Cr in the mean square of RGB: (0.344^2 + 1.772^2) / 3, (1.402^2 + 0.714^2) / 3.
@@ -44,7 +44,7 @@ def image_wise_as_released(batch: Batch, rec: Reconstruction) -> jax.Array:
     return squared_error(batch, rec) - jax.lax.stop_gradient(_budget(batch))
 
 
-def image_wise(softness: float = 0.1) -> Distortion:
+def image_wise(softness: float = 0.1) -> Term:
     """What the released loss seems to mean: pay for error beyond the image's budget alone.
 
     `softplus(D(x_hat, x) - D(target, x))`, image by image, so that easy images do not pay for
@@ -69,7 +69,7 @@ def feature_wise(
     weight: float = 0.1,
     scale: float = 255.0**2,
     crop: int | None = None,
-) -> Distortion:
+) -> Term:
     """`(1 - weight) D(x_hat, x) + weight scale |features(x_hat) - features(target)|^2`.
 
     The released loss has weight 0.1 and scale 1, with which the second term hardly counts
@@ -100,7 +100,7 @@ def calibrated(
     toward: str = "image",
     scale: float = 100.0,
     crop: int | None = None,
-) -> Distortion:
+) -> Term:
     """A calibrated feature distance, as of `jaxlic.metrics.perceptual`, times `scale`.
 
     Args:
@@ -118,7 +118,7 @@ def calibrated(
     return distortion
 
 
-def beyond(scale: float = 1.0, *, anchor: float = 0.05, chroma: float = 2.0) -> Distortion:
+def beyond(scale: float = 1.0, *, anchor: float = 0.05, chroma: float = 2.0) -> Term:
     """Squared error beyond the threshold of each pixel, plus a little of the plain one.
 
     `mean(sum_c max(0, |e_c| - scale J_c)^2) + anchor D(x_hat, x)`, e the error in luma and two
@@ -144,7 +144,7 @@ def beyond(scale: float = 1.0, *, anchor: float = 0.05, chroma: float = 2.0) -> 
     return distortion
 
 
-def weighted(chroma: float = 2.0) -> Distortion:
+def weighted(chroma: float = 2.0) -> Term:
     """Squared error in units of the threshold, `1 / J^2` scaled to a mean of 1 an image.
 
     Arguments and errors as of `beyond`.

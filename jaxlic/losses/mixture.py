@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 import jax
@@ -9,14 +10,12 @@ import jax.numpy as jnp
 from jax.lax import stop_gradient
 
 from jaxlic.core import Batch, Metrics, Reconstruction
-from jaxlic.losses.rate_distortion import Distortion
+from jaxlic.losses.rate_distortion import Distortion, Term
 
 _LARGEST = 1e4
 
 
-def mixture(
-    terms: Mapping[str, tuple[float, Distortion]], *, automatic: bool = False
-) -> Distortion:
+def mixture(terms: Mapping[str, tuple[float, Term]], *, automatic: bool = False) -> Distortion:
     """A weighted sum of distortions of the reconstruction, for `rate_distortion`.
 
     The metrics get, for each term, `distortion_NAME`, its mean over the batch, and
@@ -49,7 +48,7 @@ def mixture(
         for name, (weight, term) in terms.items():
 
             def value(x, term=term):
-                found = term(batch, rec.replace(x_hat=x))
+                found = term(batch, dataclasses.replace(rec, x_hat=x))
                 return jnp.sum(found), found
 
             slope, found = jax.grad(value, has_aux=True)(at)

@@ -21,7 +21,7 @@ from jaxlic.core import Batch, Loss, Metrics, Reconstruction
 def bits_per_pixel(batch: Batch, rec: Reconstruction) -> jax.Array:
     """Estimated bits of all latents over pixels, `[B]`."""
     pixels = batch["image"].shape[1] * batch["image"].shape[2]
-    return sum(rec.bits.values()) / pixels
+    return jnp.asarray(sum(rec.bits.values())) / pixels
 
 
 def squared_error(batch: Batch, rec: Reconstruction) -> jax.Array:
@@ -45,6 +45,8 @@ def local_mean_error(batch: Batch, rec: Reconstruction, window: int = 16) -> jax
     return 255.0**2 * jnp.mean(jnp.square(means), axis=(1, 2, 3))
 
 
+# Of each image, `[B]`; a mixture has metrics beside.
+Term = Callable[[Batch, Reconstruction], jax.Array]
 Distortion = Callable[[Batch, Reconstruction], jax.Array | tuple[jax.Array, Metrics]]
 
 

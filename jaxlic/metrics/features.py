@@ -108,7 +108,7 @@ def _normalised(x):
 
 def _conv(weights, number, x, padding=None, stride=1):
     layer = weights[f"conv{number}"]
-    pads = None if padding is None else ((padding, padding),) * 2
+    pads = None if padding is None else ((padding, padding), (padding, padding))
     return conv2d(x, layer["kernel"], padding=pads, stride=stride) + layer["bias"]
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import pathlib
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -115,17 +115,17 @@ class Collector:
 
     def __init__(self, extract: Callable[[jax.Array], jax.Array]):
         self._extract = jax.jit(lambda x: extract(x.astype(jnp.float32) / 255))
-        self._features: dict[Hashable, list[np.ndarray]] = {}
+        self._features: dict[tuple[str, float], list[np.ndarray]] = {}
         self._originals: dict[str, np.ndarray] = {}
 
-    def add(self, key: Hashable, image: np.ndarray, back: np.ndarray) -> None:
+    def add(self, key: tuple[str, float], image: np.ndarray, back: np.ndarray) -> None:
         """One image `[H, W, 3]`, uint8, and what became of it under `key`."""
         name = hashlib.sha256(image.tobytes()).hexdigest()
         if name not in self._originals:
             self._originals[name] = self._of(image)
         self._features.setdefault(key, []).append(self._of(back))
 
-    def distances(self) -> dict[Hashable, float]:
+    def distances(self) -> dict[tuple[str, float], float]:
         """By key the distance to all originals; NaN for fewer than two patches."""
         originals = np.concatenate(list(self._originals.values()))
         if len(originals) < 2:

@@ -115,13 +115,13 @@ def assemble(metric: str, arrays: dict[str, np.ndarray]) -> Perceptual:
     own = [f"head{i}" for i in range(5)] if metric.startswith("st-") else []
     if set(names + own) != set(arrays):
         raise ModelError(f"these are not the weights of a network for {metric}")
-    arrays = {name: jnp.asarray(a, jnp.float32) for name, a in arrays.items()}
+    own_arrays = {name: jnp.asarray(a, jnp.float32) for name, a in arrays.items()}
     weights = {
-        f"conv{i}": {part: arrays[f"conv{i}/{part}"] for part in ("kernel", "bias")}
+        f"conv{i}": {part: own_arrays[f"conv{i}/{part}"] for part in ("kernel", "bias")}
         for i in range(layers)
     }
     if own:
-        return Perceptual(function, weights, [arrays[name] for name in own])
+        return Perceptual(function, weights, [own_arrays[name] for name in own])
     shipped, _ = load_arrays(_HEADS)
     count = 6 if metric == "dists" else 5
     heads = [jnp.asarray(shipped[f"{metric}/head{i}"]) for i in range(count)]

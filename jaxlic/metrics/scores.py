@@ -99,11 +99,11 @@ def bd_rate(
     import bjontegaard
 
     a, b = (_resample(curve, rates) for curve in (anchor, test))
-    return float(
-        bjontegaard.bd_rate(
-            *a, *b, method="pchip", require_matching_points=False, min_overlap=0
-        )
+    found = bjontegaard.bd_rate(
+        *a, *b, method="pchip", require_matching_points=False, min_overlap=0
     )
+    assert not isinstance(found, tuple)  # It is one if the curves are asked for.
+    return float(found)
 
 
 def _resample(curve, rates):

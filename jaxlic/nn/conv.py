@@ -36,7 +36,8 @@ _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 def same_padding(kernel_size: int) -> Padding:
     """Padding that keeps the size at stride 1 and halves an even size at stride 2."""
     low = kernel_size // 2 if kernel_size % 2 else kernel_size // 2 - 1
-    return ((low, kernel_size - 1 - low),) * 2
+    around = (low, kernel_size - 1 - low)
+    return around, around
 
 
 def conv2d(

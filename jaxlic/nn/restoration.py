@@ -50,7 +50,8 @@ class Restoration(nn.Module):
     ) -> jax.Array:
         """Maps `[B, H, W, 3]` around [0, 1] to the same shape, H and W multiples of 8."""
         cells = shrunk(size, _CELL)
-        scale = QualityGain(1, *(float(np.log(e / 255)) for e in self.error))(quality)
+        worst, best = (float(np.log(e / 255)) for e in self.error)
+        scale = QualityGain(1, worst, best)(quality)
         detail = space_to_depth((x - smooth(x, size)) / scale, _CELL)
         h = jnp.arcsinh(Conv(self.width, 3)(keep(detail, cells)))
         for _ in range(self.blocks):

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 from flax import linen as nn
+from jax.core import Tracer
 
 
 def staged(module: nn.Module, *args: Any) -> Any:
@@ -20,11 +21,14 @@ def staged(module: nn.Module, *args: Any) -> Any:
         module: a bound submodule.
         args: arrays, or None.
     """
-    tracing = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(args))
-    if tracing or module.is_initializing() or jax.config.jax_disable_jit:
+    tracing = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args))
+    # JAX makes the attributes of its config at run time.
+    eager = jax.config.jax_disable_jit  # ty: ignore[missing-attribute]
+    if tracing or module.is_initializing() or eager:
         return module(*args)
     unbound, variables = module.unbind()
-    return _program(unbound)(variables, *args)
+    # Linen gives modules a hash as it makes them dataclasses.
+    return _program(unbound)(variables, *args)  # ty: ignore[invalid-argument-type]
 
 
 @functools.lru_cache(maxsize=64)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 class Quantised(NamedTuple):
@@ -71,7 +72,9 @@ def split(y: jax.Array, offset: jax.Array, key: jax.Array) -> Quantised:
     return Quantised(rounded, noise(y, offset, key).y_hat, rounded)
 
 
-def is_cheaper(r: jax.Array, k: jax.Array, saved: jax.Array, price: float) -> jax.Array:
+def is_cheaper(
+    r: jax.Array, k: jax.Array, saved: jax.Array, price: float | np.float32
+) -> jax.Array:
     """Where a latent should go to the next integer towards zero: not the nearest, the cheapest.
 
     The encoder's part of entropy-constrained quantisation (Sullivan 1996, "Efficient scalar

@@ -59,7 +59,12 @@ class RestoredBicubic(nn.Module):
         return Upscaled(self.up(lr, size), lr)
 
     def up(
-        self, lr: jax.Array, size=None, latent: str = "mean", key=None, origin=None
+        self,
+        lr: jax.Array,
+        size: jax.Array | None = None,
+        latent: str = "mean",
+        key: jax.Array | None = None,
+        origin: jax.Array | None = None,
     ) -> jax.Array:
         """The image."""
         hr = bicubic_up(lr, self.scale)

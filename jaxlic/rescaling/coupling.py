@@ -92,12 +92,12 @@ class VanillaBlock(nn.Module):
         self.f = self.subnet(3)
         self.g, self.scale_net = self.subnet(self.high), self.subnet(self.high)
 
-    def forward(self, low: jax.Array, high: jax.Array, size=None) -> State:
+    def forward(self, low: jax.Array, high: jax.Array, size: jax.Array | None = None) -> State:
         """One block towards the thumbnail."""
         low = low + self.f(high, size)
         return low, high * jnp.exp(self._scale(low, size)) + self.g(low, size)
 
-    def inverse(self, low: jax.Array, high: jax.Array, size=None) -> State:
+    def inverse(self, low: jax.Array, high: jax.Array, size: jax.Array | None = None) -> State:
         """Undoes `forward`."""
         high = (high - self.g(low, size)) * jnp.exp(-self._scale(low, size))
         return low - self.f(high, size), high
@@ -116,22 +116,24 @@ class EnhancedBlock(nn.Module):
         self.e = self.subnet(3)
         self.rest = VanillaBlock(self.high, self.subnet)
 
-    def tap(self, low: jax.Array, high: jax.Array, size=None) -> jax.Array:
+    def tap(self, low: jax.Array, high: jax.Array, size: jax.Array | None = None) -> jax.Array:
         """The inner thumbnail alone: all a sender needs of the last such block."""
         return low + self.e(high, size)
 
-    def forward(self, low: jax.Array, high: jax.Array, size=None) -> State:
+    def forward(self, low: jax.Array, high: jax.Array, size: jax.Array | None = None) -> State:
         """One block towards the (simulated) compressed thumbnail."""
         inner = self.tap(low, high, size)
         # rest: low = inner - F(high), whose sign is absorbed by F.
         return self.rest.forward(inner, high, size)
 
-    def inverse(self, low: jax.Array, high: jax.Array, size=None) -> State:
+    def inverse(self, low: jax.Array, high: jax.Array, size: jax.Array | None = None) -> State:
         """Undoes `forward`."""
         inner, high = self.rest.inverse(low, high, size)
         return inner - self.e(high, size), high
 
-    def inverse_tapped(self, low: jax.Array, high: jax.Array, size=None) -> Tapped:
+    def inverse_tapped(
+        self, low: jax.Array, high: jax.Array, size: jax.Array | None = None
+    ) -> Tapped:
         """As `inverse`, with the inner thumbnail as it was restored."""
         inner, high = self.rest.inverse(low, high, size)
         return Tapped((inner - self.e(high, size), high), inner)
@@ -167,34 +169,34 @@ class Chain(nn.Module):
             raise ValueError(f"mode must be one of {', '.join(MODES)}, got {self.mode!r}")
         self.stacked = self.param("blocks", self._init)
 
-    def forward(self, state: State, size=None) -> State:
+    def forward(self, state: State, size: jax.Array | None = None) -> State:
         """All blocks, towards the thumbnail."""
         return self._run("forward", state, size, range(self.count))
 
-    def inverse(self, state: State, size=None) -> State:
+    def inverse(self, state: State, size: jax.Array | None = None) -> State:
         """Undoes `forward`."""
         return self._run("inverse", state, size, range(self.count))
 
-    def forward_tapped(self, state: State, size=None) -> Tapped:
+    def forward_tapped(self, state: State, size: jax.Array | None = None) -> Tapped:
         """As `forward`, with the inner thumbnail of the last block."""
         low, high = self._run("forward", state, size, range(self.count - 1))
         last = self._params(self.count - 1)
-        tap = self._block.apply(last, low, high, size, method="tap")
-        inner = self._block.apply(
-            last, tap, high, size, method=lambda m, *a: m.rest.forward(*a)
+        tap = _apply(self._block, last, low, high, size, method="tap")
+        inner = _apply(
+            self._block, last, tap, high, size, method=lambda m, *a: m.rest.forward(*a)
         )
         return Tapped(inner, tap)
 
-    def inverse_tapped(self, state: State, size=None) -> Tapped:
+    def inverse_tapped(self, state: State, size: jax.Array | None = None) -> Tapped:
         """As `inverse`, with the inner thumbnail of the last (first undone) block."""
         last = self._params(self.count - 1)
-        state, tap = self._block.apply(last, *state, size, method="inverse_tapped")
+        state, tap = _apply(self._block, last, *state, size, method="inverse_tapped")
         return Tapped(self._run("inverse", state, size, range(self.count - 1)), tap)
 
-    def tap(self, state: State, size=None) -> jax.Array:
+    def tap(self, state: State, size: jax.Array | None = None) -> jax.Array:
         """Just the inner thumbnail of the last block."""
         low, high = self._run("forward", state, size, range(self.count - 1))
-        return self._block.apply(self._params(self.count - 1), low, high, size, method="tap")
+        return _apply(self._block, self._params(self.count - 1), low, high, size, method="tap")
 
     @property
     def _block(self) -> nn.Module:
@@ -212,13 +214,13 @@ class Chain(nn.Module):
     def _params(self, i: int) -> Any:
         return {"params": jax.tree.map(lambda a: a[i], self.stacked)}
 
-    def _run(self, method: str, state: State, size, which: range) -> State:
+    def _run(self, method: str, state: State, size: jax.Array | None, which: range) -> State:
         if not which:
             return state
         block = self._block
 
         def apply(method: str, params: Any, state: State) -> State:
-            return block.apply({"params": params}, *state, size, method=method)
+            return _apply(block, {"params": params}, *state, size, method=method)
 
         mode = self.mode
         if mode == "auto":
@@ -235,6 +237,10 @@ class Chain(nn.Module):
         if mode == "scan":
             return _scan(jax.checkpoint(step), stacked, state)
         return reversible(step, back, stacked, state)
+
+
+def _apply(block: nn.Module, variables: Any, *args: Any, method: Callable | str) -> Any:
+    return block.apply(variables, *args, method=method)
 
 
 def reversible(

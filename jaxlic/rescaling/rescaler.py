@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple, Protocol
 
 import jax
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlic import prng
-from jaxlic.core import Params, Reconstruction, Rescaler
+from jaxlic.core import Module, Params, Reconstruction, Rescaler
 from jaxlic.ops.quantisation import to_8_bits
 from jaxlic.ops.resize import bicubic_down
 from jaxlic.ops.tiling import TILE, Tile, cut, edge_for, padded, place, tiles
@@ -47,27 +48,39 @@ class Upscaled(NamedTuple):
     restored: jax.Array
 
 
-class RescalingModel(Protocol):
+class RescalingModel(Module, Protocol):
     """What a rescaling network must say: a linen module with these methods.
 
     `size` is the height and width of the valid part of the image, in pixels, or None.
     `reach` is how far, in pixels of the image, anything has an effect.
     """
 
-    scale: int
-    stride: int
-    reach: int
+    @property
+    def scale(self) -> int: ...
 
-    def forward(self, x: jax.Array, size=None) -> Downscaled: ...
+    @property
+    def stride(self) -> int: ...
 
-    def inverse(self, lr: jax.Array, latent: jax.Array, size=None) -> Upscaled: ...
+    @property
+    def reach(self) -> int: ...
+
+    def forward(self, x: jax.Array, size: jax.Array | None = None) -> Downscaled: ...
+
+    def inverse(
+        self, lr: jax.Array, latent: jax.Array, size: jax.Array | None = None
+    ) -> Upscaled: ...
 
     def draw(self, lr: jax.Array, key: jax.Array) -> jax.Array: ...
 
-    def down(self, x: jax.Array, size=None) -> jax.Array: ...
+    def down(self, x: jax.Array, size: jax.Array | None = None) -> jax.Array: ...
 
     def up(
-        self, lr: jax.Array, size=None, latent: str = "mean", key=None, origin=None
+        self,
+        lr: jax.Array,
+        size: jax.Array | None = None,
+        latent: str = "mean",
+        key: jax.Array | None = None,
+        origin: jax.Array | None = None,
     ) -> jax.Array: ...
 
 
@@ -120,11 +133,10 @@ def rescaler(
         lr = model.apply(params, x.astype(jnp.float32) / 255, size, method="down")
         return _bytes(lr)
 
+    @functools.partial(jax.jit, static_argnames="latent")
     def up(params, lr, size, latent, key, origin):
         lr = lr.astype(jnp.float32) / 255
         return _bytes(model.apply(params, lr, size, latent, key, origin, method="up"))
-
-    up = jax.jit(up, static_argnames="latent")
 
     def downscale(params: Params, image: np.ndarray) -> np.ndarray:
         height, width = image.shape[:2]

@@ -178,6 +178,7 @@ class Invertible(nn.Module):
                 f"latent is one of {', '.join(LATENTS)} (with a key), got {latent!r}"
             )
         if latent == "sample":
+            assert key is not None
             z = self.mixture.sample(key, shape, origin)
         else:
             z = jnp.zeros(shape) + (self.mixture.mean() if latent == "mean" else 0)
