@@ -14,12 +14,11 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import flax.errors
 import jax
 import numpy as np
 
 from jaxlic import forks
-from jaxlic.codecs import dkic, hyperprior
+from jaxlic.builders import BUILDERS, REJECTED, Spec, assemble, build, builder_of  # noqa: F401
 from jaxlic.core import Builder, Codec, Params, Rescaler
 from jaxlic.entropy import tables as entropy_tables
 from jaxlic.entropy.tables import TableSets
@@ -27,35 +26,10 @@ from jaxlic.errors import ModelError, one_line
 from jaxlic.files import disk, schema, weights
 from jaxlic.files.shelf import CARD, WEIGHTS, card, check_lineage, folder, shipped  # noqa: F401
 from jaxlic.files.weights import SHIPPED
-from jaxlic.rescaling import bicubic, sain
 
-BUILDERS = {
-    builder.name: builder
-    for home in (hyperprior, dkic, sain, bicubic)
-    for builder in home.BUILDERS
-}
 _FINGERPRINT = 4
 _TABLES = "tables/"
 _SCALES, _MAX_STRIDE, _MAX_HALO = (2, 4), 256, 1024
-# What builders and linen raise for settings that make no sense.
-_REJECTED = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    flax.errors.FlaxError,
-)
-
-
-class Spec(NamedTuple):
-    """An architecture as data: the name of a builder and its keywords."""
-
-    builder: str
-    settings: dict[str, Any]
 
 
 class Model(NamedTuple):
@@ -84,44 +58,6 @@ class Model(NamedTuple):
     codec: Codec | Rescaler
     params: Params
     tables: TableSets
-
-
-def builder_of(spec: Spec, builders: Sequence[Builder] = ()) -> Builder:
-    """The builder that a spec names, among `builders` and those of the library.
-
-    Raises:
-        ModelError: if there is none.
-    """
-    known = {**BUILDERS, **{builder.name: builder for builder in builders}}
-    if spec.builder not in known:
-        raise ModelError(f"no architecture is called {spec.builder!r}")
-    return known[spec.builder]
-
-
-def build(spec: Spec, builders: Sequence[Builder] = ()) -> Any:
-    """The linen module of a spec.
-
-    Raises:
-        ModelError: if there is no such builder or it rejects the settings.
-    """
-    builder = builder_of(spec, builders)
-    try:
-        return builder.make(**spec.settings)
-    except _REJECTED as error:
-        raise ModelError(f"{spec.builder}: {one_line(error)}") from error
-
-
-def assemble(spec: Spec, builders: Sequence[Builder] = (), **training: Any) -> Codec | Rescaler:
-    """The pure functions of a spec; `training` goes to `Builder.assemble`.
-
-    Raises:
-        ModelError: as `build`, or if the module cannot be assembled.
-    """
-    module = build(spec, builders)
-    try:
-        return builder_of(spec, builders).assemble(module, **training)
-    except _REJECTED as error:
-        raise ModelError(f"{spec.builder}: {one_line(error)}") from error
 
 
 def load_model(name: str | pathlib.Path, *, builders: Sequence[Builder] = ()) -> Model:
@@ -205,10 +141,44 @@ def save_model(
 
 @functools.lru_cache(maxsize=8)
 def _load_model(path: pathlib.Path, builders: tuple[Builder, ...]) -> Model:
+    stored = _read(path, builders)
+    codec, params, parts = stored.codec, weights.tree(stored.params), ("",)
+    spec = Spec(stored.description["builder"], stored.description["settings"])
+    if isinstance(codec, Codec):
+        try:
+            entropy_tables.check_rows(stored.tables, dict(codec.rows))
+            _, params = codec.check(params)
+        except ValueError as error:
+            raise ModelError(one_line(error)) from error
+        parts = codec.entropy_path
+    return Model(
+        stored.description["id"],
+        stored.description["number"],
+        _fingerprint(spec, stored.params, stored.tables, parts),
+        _fingerprint(spec, stored.params, stored.tables, ("",)),
+        stored.v1,
+        spec,
+        stored.description,
+        codec,
+        jax.device_put(params),
+        stored.tables,
+    )
+
+
+class _Stored(NamedTuple):
+    """A model as its files say: flat parameters, with what is the parent's."""
+
+    description: dict[str, Any]
+    codec: Codec | Rescaler
+    params: dict[str, np.ndarray]
+    tables: TableSets
+    v1: bytes
+
+
+def _read(path: pathlib.Path, builders: tuple[Builder, ...]) -> _Stored:
     description = card(path)
     check_lineage(path)
     codec = _checked(description, builders)
-    spec = Spec(description["builder"], description["settings"])
     rest, parent = _inherited(description, builders)
     try:
         data = disk.read_bytes(path / WEIGHTS)
@@ -218,29 +188,13 @@ def _load_model(path: pathlib.Path, builders: tuple[Builder, ...]) -> Model:
         names = [name for name in stored if name.startswith(_TABLES)]
         arrays = {name.removeprefix(_TABLES): stored.pop(name) for name in names}
         tables = entropy_tables.from_arrays(arrays)
-        flat = {**rest, **weights.grow(stored)}
+        params = {**rest, **weights.grow(stored)}
         if path.parent != SHIPPED.resolve():  # Which need not cost a second each.
-            weights.compare(flat, _shapes(codec))
-        params, parts = weights.tree(flat), ("",)
-        if isinstance(codec, Codec):
-            entropy_tables.check_rows(tables, dict(codec.rows))
-            _, params = codec.check(params)
-            parts = codec.entropy_path
+            weights.compare(params, _shapes(codec))
     except ValueError as error:
         raise ModelError(one_line(error)) from error
     digest = hashlib.sha256(description["id"].encode() + b"\0" + parent + data).digest()
-    return Model(
-        description["id"],
-        description["number"],
-        _fingerprint(spec, flat, tables, parts),
-        _fingerprint(spec, flat, tables, ("",)),
-        digest[:_FINGERPRINT],
-        spec,
-        description,
-        codec,
-        jax.device_put(params),
-        tables,
-    )
+    return _Stored(description, codec, params, tables, digest[:_FINGERPRINT])
 
 
 def _checked(description: dict[str, Any], builders: Sequence[Builder]) -> Codec | Rescaler:
@@ -281,8 +235,8 @@ def _inherited(
     """What a model has of its parent: flat arrays, and the parent's fingerprint."""
     if "parent" not in description:
         return {}, b""
-    parent = load_model(description["parent"], builders=builders)
-    return weights.flat(parent.params), parent.v1
+    parent = _read(folder(description["parent"]).resolve(), tuple(builders))
+    return parent.params, parent.v1
 
 
 def _shapes(codec: Codec | Rescaler) -> dict[str, tuple[int, ...]]:
@@ -294,5 +248,5 @@ def _shapes(codec: Codec | Rescaler) -> dict[str, tuple[int, ...]]:
     example = jax.ShapeDtypeStruct((1, codec.stride, codec.stride, 3), np.float32)
     try:
         return weights.shapes(jax.eval_shape(codec.init, example, jax.random.key(0)))
-    except _REJECTED as error:
+    except REJECTED as error:
         raise ModelError(f"makes no network ({one_line(error)})") from error

@@ -12,7 +12,7 @@ LAYERS = [
     {"files", "nn"},
     {"entropy", "losses", "metrics"},
     {"codecs", "rescaling"},
-    {"coding", "models"},
+    {"builders", "coding", "models"},
     {"thumbnail", "api"},
     {"report"},
     {"commands", "cli", "__main__", "__init__"},
