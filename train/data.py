@@ -173,13 +173,7 @@ def crops(
             for name, source in sources.items()
         }
 
-    elements = (
-        grain.MapDataset.source(drawn)
-        .seed(seed)
-        .shuffle()
-        .repeat()
-        .random_map(crop)
-    )
+    elements = grain.MapDataset.source(drawn).seed(seed).shuffle().repeat().random_map(crop)
     index, count = part
     rows = range(index * batch // count, (index + 1) * batch // count)
     steps = grain.MapDataset.range(_ENDLESS)
