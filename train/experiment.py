@@ -90,10 +90,10 @@ class Experiment:
     def codec(self) -> Codec | Rescaler:
         """What is trained."""
         codec = assemble(self.spec, self.builders, **self.assembly)
-        return _training_only(codec, self.only)
+        return training_only(codec, self.only)
 
 
-def _training_only(codec: Codec | Rescaler, parts: Sequence[str]) -> Codec | Rescaler:
+def training_only(codec: Codec | Rescaler, parts: Sequence[str]) -> Codec | Rescaler:
     """The codec, gradients reaching only parameters that have one of `parts` in their path."""
 
     def forward(
