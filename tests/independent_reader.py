@@ -90,7 +90,8 @@ def parse(data: bytes) -> tuple[dict, list[bytes]]:
 def load(folder: pathlib.Path) -> tuple[dict, dict[str, np.ndarray]]:
     """Return model.json and the arrays of the entropy path, scales applied, in float32."""
     about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    arrays = load(folder.parent / about["parent"])[1] if about.get("parent") else {}
+    parent = load(folder.parent / about["parent"])[1] if about.get("parent") else {}
+    arrays = {name: array for name, array in parent.items() if name.startswith("params/")}
     stored = load_file(folder / "weights.safetensors")
     for name, array in stored.items():
         if name.startswith("params/") and not name.endswith(":scale"):
@@ -123,7 +124,7 @@ def fingerprint(folder: pathlib.Path, version: int = 2) -> bytes:
 
 def floor_half(x: np.ndarray) -> np.ndarray:
     """Round to the nearest integer, halves upwards."""
-    return np.floor(x + 0.5)
+    return np.floor(x.astype(np.float64) + 0.5)
 
 
 def correlate(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
@@ -136,12 +137,12 @@ def correlate(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 
 def weights(kernel: np.ndarray, factor: int) -> np.ndarray:
     """Return a kernel's integers."""
-    return np.clip(floor_half(factor * kernel.astype(np.float64)), -255, 255)
+    return np.clip(floor_half(factor * kernel), -255, 255)
 
 
 def layer(x, arrays, name, i, m, o, r, low, high) -> np.ndarray:
-    """Apply an integer layer."""
-    bias = floor_half(r * 2.0 ** (i + 8) * arrays[f"params/{name}/bias"].astype(np.float64))
+    """Apply an integer layer; the product of bias and factor is rounded to float32."""
+    bias = floor_half(np.float32(r * 2 ** (i + 8)) * arrays[f"params/{name}/bias"])
     total = correlate(np.clip(x, -m, m), weights(arrays[f"params/{name}/kernel"], 256)) + bias
     return np.clip(floor_half(total / 2 ** (i + 8 - o)), low, high)
 
@@ -182,7 +183,10 @@ def symbols(decoder: RangeDecoder, arrays: dict, name: str, rows: np.ndarray) ->
     for row in np.unique(flat):
         which = np.flatnonzero(flat == row)
         chances = frequencies[ends[row] - sizes[row] : ends[row]].astype(np.float64) / 2**16
-        found[which] = decoder.decode(Categorical(chances, perfect=False), which.size)
+        try:
+            found[which] = decoder.decode(Categorical(chances, perfect=False), which.size)
+        except AssertionError as error:
+            raise ValueError("a payload is damaged") from error
     escaped = np.flatnonzero(found == ordinary[flat])
     if escaped.size:
         lengths = decoder.decode(Uniform(23), escaped.size).astype(np.int64)

@@ -49,6 +49,14 @@ def test_damage(name):
     damage_is_noticed((HERE / "golden" / name).read_bytes(), folder_of(name))
 
 
+def test_more_positions():
+    """Enough positions for an integer bias of base that float64 would round otherwise."""
+    crop = np.asarray(Image.open(HERE / "data/kodim23_crop.png").convert("RGB"))
+    codec = jaxlic.load("base")
+    data = codec.compress(np.tile(crop, (4, 4, 1))[:700, :1000], quality=50)
+    assert np.array_equal(read(data, WEIGHTS / "base")[1], codec.latents(data))
+
+
 @pytest.mark.parametrize("model", ["base", "dkic"])
 def test_version_2(model):
     image = np.asarray(Image.open(HERE / "data/kodim23_crop.png").convert("RGB"))[:90, :120]
