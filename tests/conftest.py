@@ -8,8 +8,12 @@ import tempfile
 
 # Before anything imports jax. A private cache keeps tests from using what users compiled.
 os.environ.setdefault("JAXLIC_CACHE", tempfile.mkdtemp(prefix="jaxlic-tests-"))
-# Nearly all the time goes into compiling small programs that run once.
+# Nearly all the time goes into compiling small programs that run once, or once a process: all
+# processes of a run share what they compile.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.environ["JAXLIC_CACHE"] + "/compiled")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 import jax
 import jax.numpy as jnp

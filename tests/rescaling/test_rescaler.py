@@ -49,7 +49,7 @@ def test_sizes_that_divide_by_nothing(small, photo):
     ids=["x2", "x4", "restored", "bicubic"],
 )
 def test_tiles_leave_no_seams(photo, monkeypatch, model):
-    monkeypatch.setattr(module, "_WINDOWS", (64, 256))
+    monkeypatch.setattr(module, "_EDGES", (64, 256))
     whole, tiled = rescaler(model), rescaler(model, tile=64)
     params = _random(whole)
     assert model.reach <= module._MAX_HALO  # Else the halo is cut short.
