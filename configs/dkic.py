@@ -20,7 +20,7 @@ Ablations, the same steps on the same crops:
 --set kernel=depthwise                                       neither offsets nor modulation
 --set kernel=modulation-only                                 offsets frozen at zero
 --set kernel=offsets-only                                    all taps alike
---set steps_of_groups=2,2,2,2,2                              symmetric; 1,1,1,1,1: none
+--set passes=2,2,2,2,2                              symmetric; 1,1,1,1,1: none
 --set hyper_kernel=false                                     a plain hyper-analysis
 --set restoration=0                                          none; restoration_kernel=dynamic
 --set error_price=0                                          always the nearest integer
@@ -49,8 +49,8 @@ def experiment(
     kernel_blocks_16: int = 1,
     radius: int = 2,
     hyper_kernel: bool = True,
-    channel_groups: str = "3,13,48,64,192",
-    steps_of_groups: str = "4,2,2,2,2",
+    slices: str = "3,13,48,64,192",
+    passes: str = "4,2,2,2,2",
     error_price: float = 10.0,
     restoration: int = 64,
     restoration_kernel: str = "plain",
@@ -83,7 +83,7 @@ def experiment(
     alike, and the lowest frequencies are a hundred times the others.) `only` trains the
     parameters with that in their path, such as "params/context", and is much faster.
     """
-    numbers = [int(n) for n in channel_groups.split(",")]
+    numbers = [int(n) for n in slices.split(",")]
     spec = Spec(
         "dkic.lapped",
         dict(
@@ -92,8 +92,8 @@ def experiment(
             kernel_blocks=[kernel_blocks, kernel_blocks_16],
             radius=[radius, radius],
             hyper_kernel=hyper_kernel,
-            groups=numbers,
-            steps=[int(n) for n in steps_of_groups.split(",") if n],
+            slices=numbers,
+            passes=[int(n) for n in passes.split(",") if n],
             error_price=error_price,
             restoration=restoration,
             restoration_kernel=restoration_kernel,

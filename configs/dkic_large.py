@@ -5,7 +5,7 @@ python -m train configs/dkic_large.py --workdir runs/dkic_large --data FOLDER
 N=192, M=320, residual groups of dynamic kernels at 1/4, 1/8 and 1/16 of the resolution; 183
 kMAC a pixel to encode, 219 to decode. After Wang et al. 2023, arXiv:2308.08723, whose sizes and
 schedule are not known to us. Not trained by us: no figures are claimed for it. Ablations as in
-configs/dkic.py, by `kernel`, `hyper_kernel` and `steps_of_groups`.
+configs/dkic.py, by `kernel`, `hyper_kernel` and `passes`.
 """
 
 import optax
@@ -22,8 +22,8 @@ def experiment(
     kernel_blocks: int = 3,
     radius: int = 2,
     hyper_kernel: bool = True,
-    channel_groups: str = "3,13,48,64,192",
-    steps_of_groups: str = "4,2,1,1,1",
+    slices: str = "3,13,48,64,192",
+    passes: str = "4,2,1,1,1",
     steps: int = 1_000_000,
     batch: int = 16,
     crop: int = 256,
@@ -38,8 +38,8 @@ def experiment(
             kernel_blocks=kernel_blocks,
             radius=radius,
             hyper_kernel=hyper_kernel,
-            groups=[int(n) for n in channel_groups.split(",")],
-            steps=[int(n) for n in steps_of_groups.split(",") if n],
+            slices=[int(n) for n in slices.split(",")],
+            passes=[int(n) for n in passes.split(",") if n],
         ),
     )
     schedule = optax.piecewise_constant_schedule(learning_rate, {int(0.8 * steps): 0.1})

@@ -223,14 +223,14 @@ def read_tile(payload: bytes, rows: int, columns: int, quality: int, about, arra
     mean = layer(x, arrays, "hyper_synthesis/mean", 5, 255, 4, 1, -(2**14), 2**14)
     index = layer(x, arrays, "hyper_synthesis/index", 5, 255, 3, 10, -64, 128)
     index = np.clip(index + q(19), 0, 63)
-    if not (about["builder"].startswith("dkic.") and about["settings"].get("steps")):
+    if not (about["builder"].startswith("dkic.") and about["settings"].get("passes")):
         return mean / 16 + symbols(decoder, arrays, "gaussian", index)
     x = with_quality(space_to_depth(x))
     known = [layer(x, arrays, "context/summarise/conv", 5, 255, 5, 1, 0, 255)]
     cells = (*known[0].shape[:2], 4, -1)
     means, indices = (space_to_depth(x).reshape(cells) for x in (mean, index))
     y, first, k, begin = np.empty(means.shape), [], 0, 0
-    groups = zip(about["settings"]["groups"], about["settings"]["steps"], strict=True)
+    groups = zip(about["settings"]["slices"], about["settings"]["passes"], strict=True)
     for number, (size, steps) in enumerate(groups):
         for positions in POSITIONS[steps]:
             here = (slice(None), slice(None), positions, slice(begin, begin + size))

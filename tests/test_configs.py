@@ -17,7 +17,7 @@ CONFIGS = sorted((pathlib.Path(__file__).parent.parent / "configs").glob("*.py")
 SETTINGS = {
     "base_jnd": [{"loss": "feature"}, {"loss": "weighted", "features": "0.5"}],
     "dkic": [
-        {"kernel": "plain", "kernel_hidden": "64", "steps_of_groups": "1,1,1,1,1"},
+        {"kernel": "plain", "kernel_hidden": "64", "passes": "1,1,1,1,1"},
         {"hyper_kernel": "false", "restoration_kernel": "dynamic", "error_price": "0"},
     ],
 }

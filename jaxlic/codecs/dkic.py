@@ -4,7 +4,7 @@ After Wang, Fu, Chen & Liu 2023, "Dynamic Kernel-Based Adaptive Spatial Aggregat
 Learned Image Compression", arXiv:2308.08723, reconstructed: only the abstract and summaries
 of the paper were at hand. From them: residual groups of dynamic kernels with shared weights
 in the transforms and in the hyperprior, and an entropy model with hyperprior, channel and
-spatial context whose spatial part differs between groups of channels. Every width, depth and
+spatial context whose spatial part differs between slices of channels. Every width, depth and
 schedule is ours.
 
 The codec is the `Hyperprior` of `codecs/hyperprior.py` with groups put into its transforms
@@ -41,7 +41,7 @@ KERNELS: dict[str, Callable[..., nn.Module]] = {
     "plain": dynamic_conv.PlainConv,
 }
 _RESTORATION_RADIUS = 2
-GROUPS, STEPS = (3, 13, 48, 64, 192), (4, 2, 1, 1, 1)
+SLICES, PASSES = (3, 13, 48, 64, 192), (4, 2, 1, 1, 1)
 
 
 def lapped(
@@ -55,8 +55,8 @@ def lapped(
     kernel_blocks: tuple[int, int] = (2, 1),
     radius: tuple[int, int] = (2, 2),
     hyper_kernel: bool = True,
-    groups: tuple[int, ...] = GROUPS,
-    steps: tuple[int, ...] = STEPS,
+    slices: tuple[int, ...] = SLICES,
+    passes: tuple[int, ...] = PASSES,
     summary: int = 96,
     context_hidden: int = 128,
     error_price: float = 0.0,
@@ -72,14 +72,14 @@ def lapped(
         kernel_hidden, kernel_blocks, radius: width of the groups, blocks a group, longest
             offset in samples; at 1/8 and at 1/16.
         hyper_kernel: whether the hyper-analysis has a group too.
-        groups, steps, summary, context_hidden: as of `SpatialChannelContext`; no steps, no
+        slices, passes, summary, context_hidden: as of `SpatialChannelContext`; no passes, no
             context.
         error_price: as of `Hyperprior`.
         restoration, restoration_kernel: hidden channels and kernel of the `Restoration` that
             ends the synthesis; 0 for none.
 
     Raises:
-        ValueError: if the kernel is not known, or groups and steps do not fit.
+        ValueError: if the kernel is not known, or slices and passes do not fit.
     """
     first, last = blocks
     scales = list(zip(kernel_hidden, kernel_blocks, radius, strict=True))
@@ -101,7 +101,7 @@ def lapped(
         LappedSynthesis(features, latents, hidden, (first, last), tuple(made()[::-1]), restore),
         HyperAnalysis(group=hyper),
         latents=latents,
-        context=_context(latents, groups, steps, summary, context_hidden),
+        context=_context(latents, slices, passes, summary, context_hidden),
         halo=_halo(reach),
         error_price=error_price,
     )
@@ -116,8 +116,8 @@ def convolutional(
     kernel_blocks: int = 3,
     radius: int = 2,
     hyper_kernel: bool = True,
-    groups: tuple[int, ...] = GROUPS,
-    steps: tuple[int, ...] = STEPS,
+    slices: tuple[int, ...] = SLICES,
+    passes: tuple[int, ...] = PASSES,
     summary: int = 192,
     context_hidden: int = 224,
     error_price: float = 0.0,
@@ -139,7 +139,7 @@ def convolutional(
         HyperAnalysis(features, features, hyper),
         latents=latents,
         synthesis_features=(features, latents * 3 // 2),
-        context=_context(latents, groups, steps, summary, context_hidden),
+        context=_context(latents, slices, passes, summary, context_hidden),
         halo=_halo(reach),
         error_price=error_price,
     )
@@ -157,14 +157,14 @@ def _kernel(name: str, radius: int) -> Callable[[int], nn.Module]:
     return functools.partial(KERNELS[name], radius=radius) if bounded else KERNELS[name]
 
 
-def _context(latents, groups, steps, summary, hidden) -> SpatialChannelContext | None:
-    if not steps:
+def _context(latents, slices, passes, summary, hidden) -> SpatialChannelContext | None:
+    if not passes:
         return None
-    if sum(groups) != latents:
-        raise ValueError(f"groups {tuple(groups)} are not {latents} channels")
-    if len(groups) != len(steps) or not set(steps) <= set(PHASES):
-        raise ValueError(f"steps {tuple(steps)}: 1, 2 or 4 for each of {len(groups)} groups")
-    return SpatialChannelContext(tuple(groups), tuple(steps), summary, hidden)
+    if sum(slices) != latents:
+        raise ValueError(f"slices {tuple(slices)} are not {latents} channels")
+    if len(slices) != len(passes) or not set(passes) <= set(PHASES):
+        raise ValueError(f"passes {tuple(passes)}: 1, 2 or 4 for each of {len(slices)} slices")
+    return SpatialChannelContext(tuple(slices), tuple(passes), summary, hidden)
 
 
 def _halo(reach: int) -> int:

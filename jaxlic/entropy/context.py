@@ -1,17 +1,17 @@
 """Contexts: what was decoded already, to predict what comes next. Integers throughout.
 
-The latent is cut into groups of channels, a group into the four positions of every 2x2
-cell ("phases"). A step codes some phases of a group: all four at once, two as on a
-checkerboard, or one; how many steps a group gets is a setting, and need not be the same for
-all groups. A small network refines the mean and scale that the hyperprior gave, from the
+The latent is cut into slices of channels, a slice into the four positions of every 2x2
+cell ("phases"). A pass codes some phases of a slice: all four at once, two as on a
+checkerboard, or one; how many passes a slice gets is a setting, and need not be the same for
+all slices. A small network refines the mean and scale that the hyperprior gave, from the
 hyperprior's features and from all that was decoded before, phases as channels: nothing is
-masked, for nothing that is not known yet is there. The lowest frequencies, the first group, are
+masked, for nothing that is not known yet is there. The lowest frequencies, the first slice, are
 also predicted linearly from what is known of them.
 
     p(y | z) = prod_i prod_s p(y_i^s | features(z), y_<i, y_i^<s)
 
-The channel-wise part after Minnen & Singh 2020 (arXiv:2007.08739), uneven groups with two
-steps each after He et al. 2022 (arXiv:2203.10886), steps that differ between groups after
+The channel-wise part after Minnen & Singh 2020 (arXiv:2007.08739), uneven slices with two
+passes each after He et al. 2022 (arXiv:2203.10886), passes that differ between slices after
 the abstract of Wang et al. 2023 (arXiv:2308.08723), whose schedule is not known here.
 """
 
@@ -48,7 +48,7 @@ _MAX_MEAN = 2**15
 
 
 class Slot(NamedTuple):
-    """What one step codes: channels `first` to `first + count`, at some phases."""
+    """What one pass codes: channels `first` to `first + count`, at some phases."""
 
     first: int
     count: int
@@ -62,28 +62,28 @@ class Slot(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What one step has decoded, and what it had expected, `[B, H / 2, W / 2, ...]`."""
+    """What one pass has decoded, and what it had expected, `[B, H / 2, W / 2, ...]`."""
 
     y_hat: jax.Array
     mean: jax.Array
 
 
 class SpatialChannelContext(nn.Module):
-    """Codes a latent step by step, each step's distribution refined by those before.
+    """Codes a latent pass by pass, each pass's distribution refined by those before.
 
     Attributes:
-        groups: channels of each group; their sum is the latent's. The first should be the
+        slices: channels of each slice; their sum is the latent's. The first should be the
             lowest frequencies.
-        steps: 1, 2 or 4 steps for each group.
+        passes: 1, 2 or 4 passes for each slice.
         summary: channels that the hyperprior's features are reduced to.
         hidden: width of the networks.
-        correlation: of neighbours in the first group, less the hyperprior's mean; its linear
+        correlation: of neighbours in the first slice, less the hyperprior's mean; its linear
             prediction starts with the best weights for a Markov field of that correlation.
             0 starts with none.
     """
 
-    groups: tuple[int, ...] = (3, 13, 48, 64, 192)
-    steps: tuple[int, ...] = (4, 2, 1, 1, 1)
+    slices: tuple[int, ...] = (3, 13, 48, 64, 192)
+    passes: tuple[int, ...] = (4, 2, 1, 1, 1)
     summary: int = 96
     hidden: int = 128
     correlation: float = 0.95
@@ -98,10 +98,10 @@ class SpatialChannelContext(nn.Module):
 
     @property
     def slots(self) -> tuple[Slot, ...]:
-        """All steps, in coding order."""
+        """All passes, in coding order."""
         slots, first = [], 0
-        for count, steps in zip(self.groups, self.steps, strict=True):
-            slots += [Slot(first, count, phases) for phases in PHASES[steps]]
+        for count, passes in zip(self.slices, self.passes, strict=True):
+            slots += [Slot(first, count, phases) for phases in PHASES[passes]]
             first += count
         return tuple(slots)
 
@@ -162,14 +162,14 @@ class Summary(nn.Module):
 
 
 class Refinement(nn.Module):
-    """Mean and scale of one step: those of the hyperprior plus what a network adds.
+    """Mean and scale of one pass: those of the hyperprior plus what a network adds.
 
-    A 3x3 convolution over the summary and over the symbols of every step before; then 1x1 to
+    A 3x3 convolution over the summary and over the symbols of every pass before; then 1x1 to
     shifts of mean and scale, which start at zero. And a linear prediction of the mean from what
-    is known of the first group, less the hyperprior's mean.
+    is known of the first slice, less the hyperprior's mean.
 
     Attributes:
-        slots: all steps up to this one.
+        slots: all passes up to this one.
         hidden: width.
         correlation: as of `SpatialChannelContext`.
     """
@@ -211,11 +211,11 @@ class Refinement(nn.Module):
         model: IndexedGaussian,
         size: jax.Array | None = None,
     ) -> tuple[jax.Array, IndexedGaussian]:
-        """This step's part of `y` and its distribution.
+        """This pass's part of `y` and its distribution.
 
         Args:
             summary: `[B, H / 2, W / 2, S]`.
-            decoded: of the steps before.
+            decoded: of the passes before.
             y: `[B, H, W, C]`.
             model: of `y`, as the hyperprior predicts it.
             size: the valid part of `y`.
@@ -243,17 +243,17 @@ class Refinement(nn.Module):
 
 
 class Assembly(nn.Module):
-    """The steps' parts, back in the places of the latent."""
+    """The passes' parts, back in the places of the latent."""
 
     slots: tuple[Slot, ...]
 
     def __call__(self, decoded: list[jax.Array]) -> jax.Array:
         """Parts `[B, H / 2, W / 2, ...]` to `[B, H, W, C]`."""
-        groups: dict[int, dict[int, jax.Array]] = {}
+        slices: dict[int, dict[int, jax.Array]] = {}
         for slot, part in zip(self.slots, decoded, strict=True):
             pieces = jnp.split(part, len(slot.phases), axis=-1)
-            groups.setdefault(slot.first, {}).update(zip(slot.phases, pieces, strict=True))
-        cells = (jnp.concatenate([g[p] for p in range(4)], axis=-1) for g in groups.values())
+            slices.setdefault(slot.first, {}).update(zip(slot.phases, pieces, strict=True))
+        cells = (jnp.concatenate([g[p] for p in range(4)], axis=-1) for g in slices.values())
         return jnp.concatenate([depth_to_space(c, 2) for c in cells], axis=-1)
 
 
