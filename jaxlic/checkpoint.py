@@ -21,7 +21,7 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import load, save
 
-from jaxlic.codecs import bicubic, dkic, hyperprior, sain
+from jaxlic.codecs import bicubic, dkic, hyperprior, pyramid, sain
 from jaxlic.codecs.rescaler import RescalingModel, rescaler
 from jaxlic.codecs.transform import TransformModel, transform_codec
 from jaxlic.core import Codec, Params, Rescaler
@@ -33,6 +33,7 @@ BUILDERS = {
     "hyperprior.convolutional": hyperprior.convolutional,
     "dkic.lapped": dkic.lapped,
     "dkic.convolutional": dkic.convolutional,
+    "pyramid.lapped": pyramid.lapped,
     "rescaler.dense": sain.dense,
     "rescaler.folded": sain.folded,
     "rescaler.bicubic": bicubic.restored_bicubic,

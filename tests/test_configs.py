@@ -21,6 +21,7 @@ SETTINGS = {
         {"steps_of_groups": "1,1,1,1,1", "hyper_kernel": "false", "restoration": "0"},
         {"restoration_kernel": "dynamic", "error_price": "0"},
     ],
+    "pyramid": [{"analysis": "false", "synthesis": "false", "pyramid": "adam"}],
 }
 CASES = [
     (path, settings) for path in CONFIGS for settings in [{}, *SETTINGS.get(path.stem, [])]
