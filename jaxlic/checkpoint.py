@@ -42,7 +42,8 @@ _TABLES = "tables"
 _SCALE = ":scale"
 _INT8 = re.compile(
     r"(ResidualBlock_\d+/Conv_\d+|hyper_analysis/Conv_\d+|hyper_synthesis/\w+"
-    r"|groups_\d/.*|hyper_analysis/group/.*|refine_\d+/(conv|mean|index)|chains_\d+/blocks/.*/Conv_\d+)/kernel$"
+    r"|groups_\d/.*|hyper_analysis/group/.*|refine_\d+/(conv|mean|index)|chains_\d+/blocks/.*/Conv_\d+"
+    r"|descent/.*|eighth_\d+/.*|coefficients|add|restoration/(half_\d+/.*|(up|in|out)_\d))/kernel$"
 )
 
 

@@ -37,6 +37,7 @@ SMALL = {
         steps=[4, 1],
         summary=8,
         context_hidden=8,
+        error_price=0.0,
     ),
     "dkic.convolutional": dict(
         features=8,
