@@ -11,6 +11,7 @@ rates by gains a channel after Cui et al. 2021, arXiv:2003.02012.
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
@@ -35,17 +36,19 @@ from jaxlic.ops.geometry import shrunk
 MIN_LMBDA, MAX_LMBDA = 0.0015, 0.15
 
 
-def lmbda(quality: jax.Array) -> jax.Array:
+def lmbda(
+    quality: jax.Array, *, between: tuple[float, float] = (MIN_LMBDA, MAX_LMBDA)
+) -> jax.Array:
     """The Lagrange multiplier of squared error that a quality stands for.
 
-    Log-linear from 0.0015 at quality 1 to 0.15 at quality 100, in bits a pixel per unit of
-    255**2 * MSE, the scale of CompressAI's published models (0.0018 to 0.18).
+    Log-linear, by default from 0.0015 at quality 1 to 0.15 at quality 100, in bits a pixel per
+    unit of 255**2 * MSE, the scale of CompressAI's published models (0.0018 to 0.18).
 
     >>> round(float(lmbda(50.5)), 4)
     0.015
     """
     t = (quality - MIN_QUALITY) / (MAX_QUALITY - MIN_QUALITY)
-    return MIN_LMBDA * (MAX_LMBDA / MIN_LMBDA) ** t
+    return between[0] * (between[1] / between[0]) ** t
 
 
 def ideal_step(lmbda: float) -> float:
@@ -71,6 +74,11 @@ class Hyperprior(nn.Module):
         halo: how far the transforms look, in pixels, rounded up to a multiple of `stride`.
         error_price: of the latent's `EntropyModel`: above 0 the encoder weighs bits against
             error. Weights want to be trained with the price they are used with.
+        lambdas: what quality 1 and 100 stand for; decides where the gains start.
+        anchors: of the gains.
+        index_span: of the hyper-synthesis.
+        extra: how many latents, the last, are coded from the hyper-synthesis alone; neither
+            the hyper-analysis nor the context sees them.
     """
 
     analysis_transform: nn.Module
@@ -81,13 +89,18 @@ class Hyperprior(nn.Module):
     context: nn.Module | None = None
     halo: int = 128
     error_price: float = 0.0
+    lambdas: tuple[float, float] = (MIN_LMBDA, MAX_LMBDA)
+    anchors: int = 7
+    index_span: int = 19
+    extra: int = 0
 
     def setup(self) -> None:
-        start = float(-np.log(ideal_step(MIN_LMBDA)))
-        end = float(-np.log(ideal_step(MAX_LMBDA)))
-        self.gain = QualityGain(self.latents, start, end)
-        self.inverse_gain = QualityGain(self.latents, -start, -end)
-        self.hyper_synthesis = HyperSynthesis(self.synthesis_features, self.latents)
+        start, end = (float(-np.log(ideal_step(value))) for value in self.lambdas)
+        self.gain = QualityGain(self.latents, start, end, self.anchors)
+        self.inverse_gain = QualityGain(self.latents, -start, -end, self.anchors)
+        self.hyper_synthesis = HyperSynthesis(
+            self.synthesis_features, self.latents, self.index_span
+        )
         self.prior = FactorizedPrior(self.hyper_analysis.latents)
 
     @property
@@ -110,14 +123,20 @@ class Hyperprior(nn.Module):
         self, y: jax.Array, coder: Coder, quality: jax.Array, size: jax.Array | None = None
     ) -> jax.Array:
         """The only place where latents are coded. Returns what the decoder knows of `y`."""
+        y, rest = y[..., : self.latents - self.extra], y[..., self.latents - self.extra :]
         z = staged(self.hyper_analysis, y, quality, size)
         z = clip(z, -MAX_HYPER_LATENT, MAX_HYPER_LATENT)
         z_hat = coder("z", z, staged(self.prior), shrunk(size, 4))
         model, features = staged(self.hyper_synthesis, z_hat, quality, size)
         model = model.replace(price=self.error_price)
+        model, after = (_channels(model, *n) for n in ((0, y.shape[-1]), (y.shape[-1], None)))
         if self.context is None:
-            return coder("y", y, model, size)
-        return self.context.code(y, coder, model, features, quality, size)
+            y_hat = coder("y", y, model, size)
+        else:
+            y_hat = self.context.code(y, coder, model, features, quality, size)
+        if not self.extra:
+            return y_hat
+        return jnp.concatenate([y_hat, coder("rest", rest, after, size)], axis=-1)
 
     def synthesis(
         self, y_hat: jax.Array, quality: jax.Array, size: jax.Array | None = None
@@ -146,6 +165,11 @@ class Hyperprior(nn.Module):
         """Proves that the path from bytes to tables is exact; see `nn/exact.py`."""
         bound = self.hyper_synthesis.bound()
         return bound if self.context is None else max(bound, self.context.bound())
+
+
+def _channels(model, first, last):
+    parts = {name: getattr(model, name)[..., first:last] for name in ("offset", "indexes")}
+    return model.replace(**parts)
 
 
 def lapped(

@@ -24,6 +24,7 @@ class KernelBlock(nn.Module):
 
     hidden: int
     kernel: Callable[[int], nn.Module] = DynamicConv
+    anchors: int = 7
 
     @nn.compact
     def __call__(
@@ -32,7 +33,7 @@ class KernelBlock(nn.Module):
         """Maps `[B, H, W, C]` to the same shape; `size` is in samples of `x`."""
         h = nn.leaky_relu(Conv(self.hidden, 1)(x), 0.1)
         h = self.kernel(x.shape[-1])(h, size)
-        return x + h * QualityGain(x.shape[-1])(quality)
+        return x + h * QualityGain(x.shape[-1], anchors=self.anchors)(quality)
 
 
 class ResidualGroup(nn.Module):

@@ -164,6 +164,7 @@ class ResidualBlock(nn.Module):
     """`x + W2 (s(quality) * act(W1 * x))`: 3x3 then 1x1, starting as the identity."""
 
     hidden: int
+    anchors: int = 7
 
     @nn.compact
     def __call__(
@@ -171,5 +172,5 @@ class ResidualBlock(nn.Module):
     ) -> jax.Array:
         """Maps `[B, H, W, C]` to the same shape; here `size` is in samples of `x`."""
         h = nn.leaky_relu(Conv(self.hidden, 3)(keep(x, size)), 0.1)
-        h = h * QualityGain(self.hidden)(quality)
+        h = h * QualityGain(self.hidden, anchors=self.anchors)(quality)
         return x + Conv(x.shape[-1], 1, kernel_init=nn.initializers.zeros)(h)

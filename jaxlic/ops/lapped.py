@@ -47,7 +47,7 @@ def lapped_kernel(features: int) -> jax.Array:
         raise ValueError(f"features must be a multiple of 4 in [4, 192], got {features}")
     basis = lapped_basis()
     kernel = np.zeros((16, 16, 3, features))
-    for channel, (u, v, colour) in enumerate(_coefficients(features)):
+    for channel, (u, v, colour) in enumerate(coefficients(features)):
         plane = np.outer(basis[:, u], basis[:, v])
         kernel[..., channel] = plane[..., None] * _COLOURS[colour]
     kernel = kernel.reshape(2, 8, 2, 8, 3, features).transpose(0, 2, 1, 3, 4, 5)
@@ -63,7 +63,7 @@ def merge_kernel(features: int, latents: int) -> jax.Array:
     if latents > 4 * features:
         raise ValueError(f"{latents} latents from {features} features: at most {4 * features}")
     bands = []
-    for channel, (u, v, colour) in enumerate(_coefficients(features)):
+    for channel, (u, v, colour) in enumerate(coefficients(features)):
         for s, t in itertools.product(range(2), range(2)):
             # A basis function of odd frequency changes sign from block to block.
             fu, fv = 2 * u + (s ^ (u & 1)), 2 * v + (t ^ (v & 1))
@@ -81,7 +81,7 @@ _COLOURS[2] -= _COLOURS[1] * (_COLOURS[1] @ _COLOURS[2])
 _COLOURS[2] /= np.linalg.norm(_COLOURS[2])
 
 
-def _coefficients(features: int) -> list[tuple[int, int, int]]:
+def coefficients(features: int) -> list[tuple[int, int, int]]:
     """(vertical frequency, horizontal frequency, colour) of each feature."""
     order = sorted(itertools.product(range(8), range(8)), key=lambda f: (np.hypot(*f), f))
     counts = (min(64, features // 2), (features - min(64, features // 2)) // 2)

@@ -27,6 +27,20 @@ SMALL = {
         context_hidden=8,
         restoration=8,
     ),
+    "pyramid.lapped": dict(
+        features=16,
+        latents=48,
+        learned=8,
+        hidden=8,
+        blocks=[1, 1],
+        analysis_widths=[8, 8, 8],
+        synthesis_widths=[8, 8, 8],
+        slices=[4, 12],
+        passes=[4, 1],
+        summary=8,
+        context_hidden=8,
+        error_price=0.0,
+    ),
     "dkic.convolutional": dict(
         features=8,
         latents=12,
@@ -160,8 +174,8 @@ def test_tiles_leave_no_seams(tiny, photo):
     assert np.mean(tiled != whole) < 0.01
 
 
-@pytest.mark.parametrize("builder", ["dkic.lapped", "dkic.convolutional"])
-def test_no_dynamic_kernel_looks_beyond_the_halo(builder):
+@pytest.mark.parametrize("builder", ["dkic.lapped", "dkic.convolutional", "pyramid.lapped"])
+def test_no_kernel_looks_beyond_the_halo(builder):
     module = build(Spec(builder, SMALL[builder]))
     quality, middle = jnp.full(1, 40.0), module.halo + 32
     x = jax.random.uniform(jax.random.key(0), (1, 2 * module.halo + 64, 64, 3))

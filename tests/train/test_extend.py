@@ -1,0 +1,59 @@
+"""A codec's weights, carried over to the pyramid codec, do there what they did."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import unflatten_dict
+
+from jaxlic.codecs.hyperprior import MAX_LMBDA, MIN_LMBDA
+from jaxlic.codecs.pyramid import LAMBDAS
+from jaxlic.codecs.transform import transform_codec
+from jaxlic.models import Spec, build
+from tests.conftest import TINY
+from tests.random_params import random_params
+from train.extend import extended, flatten, nearest
+
+GROWN = dict(
+    features=16,
+    latents=48,
+    learned=8,
+    hidden=8,
+    blocks=[1, 1],
+    analysis_widths=[8, 8, 8],
+    synthesis_widths=[8, 8, 8],
+    slices=[4, 12],
+    passes=[4, 1],
+    summary=8,
+    context_hidden=8,
+)
+
+
+def _quality(lmbda, low, high):
+    return jnp.full(1, 1 + 99 * np.log(lmbda / low) / np.log(high / low))
+
+
+def test_latents_and_images_at_the_same_lambda_are_as_before():
+    old, new = build(TINY), build(Spec("pyramid.lapped", GROWN))
+    x = jax.random.uniform(jax.random.key(0), (1, 64, 64, 3))
+    before = random_params(transform_codec(old).init, x, jax.random.key(1), scale=0.05)
+    fresh = transform_codec(new).init(x, jax.random.key(2))
+    after = unflatten_dict(extended(flatten(before), flatten(fresh), new), sep="/")
+    for lmbda in (0.0015, 0.011, 0.15):
+        q, p = _quality(lmbda, MIN_LMBDA, MAX_LMBDA), _quality(lmbda, *LAMBDAS)
+        expected = old.apply(before, x, q, method="analysis")
+        y = new.apply(after, x, p, method="analysis")
+        np.testing.assert_allclose(y[..., :16], expected, rtol=1e-3, atol=1e-3)
+        # The model of the latent, too, but for rounding and for the border.
+        z = jnp.round(3 * jax.random.normal(jax.random.key(3), (1, 1, 1, 96)))
+        models = [
+            module.apply(params, z, quality, method=lambda m, *a: m.hyper_synthesis(*a)[0])
+            for module, params, quality in ((old, before, q), (new, after, p))
+        ]
+        assert np.abs(models[1].indexes[..., :16] - models[0].indexes).max() <= 4
+        assert np.abs(models[1].offset[..., :16] - models[0].offset).max() <= 0.5
+
+
+def test_latents_that_are_new_take_after_neighbours_of_their_colour():
+    like = nearest(16, 48, 16)
+    np.testing.assert_array_equal(like[:16], np.arange(16))
+    assert like.max() < 16
