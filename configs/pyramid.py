@@ -2,7 +2,7 @@ r"""The codec `pyramid`: lapped transforms and, beside them, a nonlinear pyramid
 
 python -m train.extend dkic start
 python -m train configs/pyramid.py --workdir runs/pyramid --data FOLDER --set init_from=start
-python -m train.export runs/pyramid jaxlic/weights/pyramid --number 3 --calibrate FOLDER
+python -m train.export runs/pyramid jaxlic/weights/pyramid --number 4 --calibrate FOLDER
 
 From scratch: leave out the first line and `--set`.
 """
