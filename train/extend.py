@@ -21,7 +21,9 @@ import numpy as np
 
 from jaxlic import models
 from jaxlic.codecs import hyperprior, pyramid
+from jaxlic.codecs.hyperprior import Hyperprior
 from jaxlic.codecs.transform import transform_codec
+from jaxlic.core import Params
 from jaxlic.entropy.hyper import ACTIVATION, INDEX_FRACTION, QUALITY_LEVELS
 from jaxlic.entropy.models import LEVELS, MAX_SCALE, MIN_SCALE
 from jaxlic.errors import Error
@@ -50,12 +52,14 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def flatten(params) -> dict[str, np.ndarray]:
+def flatten(params: Params) -> dict[str, np.ndarray]:
     """Parameters by path, on the host."""
     return flax.traverse_util.flatten_dict(jax.device_get(params), sep="/")
 
 
-def extended(start: dict, fresh: dict, model) -> dict[str, np.ndarray]:
+def extended(
+    start: dict[str, np.ndarray], fresh: dict[str, np.ndarray], model: Hyperprior
+) -> dict[str, np.ndarray]:
     """`fresh`, the parameters of the pyramid codec `model`, with all that `start` can tell."""
     out = dict(fresh)
     known = start["params/gain/log_gain"].shape[1]

@@ -41,7 +41,12 @@ def load_arrays(path: str | pathlib.Path) -> tuple[dict[str, np.ndarray], str]:
 def save_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray], source: str) -> None:
     """Writes arrays to a safetensors file, with the SHA-256 of what they were made from."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(save(arrays, metadata={"source": source}))
+    path.write_bytes(
+        save(
+            {name: np.ascontiguousarray(a) for name, a in arrays.items()},
+            metadata={"source": source},
+        )
+    )
 
 
 def shrink(params: Mapping[str, np.ndarray], *, int8: str = "") -> dict[str, np.ndarray]:
@@ -142,7 +147,8 @@ def from_bytes(data: bytes) -> dict[str, np.ndarray]:
 
 def to_bytes(arrays: dict[str, np.ndarray]) -> bytes:
     """The bytes of a safetensors file."""
-    return save(arrays)
+    # safetensors writes the memory as it lies.
+    return save({name: np.ascontiguousarray(a) for name, a in arrays.items()})
 
 
 def flat(params: Params) -> dict[str, np.ndarray]:

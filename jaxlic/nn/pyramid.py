@@ -206,7 +206,9 @@ class _Descent(nn.Module):
     depths: tuple[int, ...]
 
     @nn.compact
-    def __call__(self, x, scale, quality, size):
+    def __call__(
+        self, x: jax.Array, scale: jax.Array, quality: jax.Array, size: jax.Array | None
+    ) -> jax.Array:
         half = space_to_depth((x - smooth(x, size)) / scale, 2)
         h = jnp.arcsinh(Conv(self.widths[0], 3, name="in_2")(keep(half, shrunk(size, 2))))
         for level, factor in enumerate((2, 4)):

@@ -68,3 +68,10 @@ def test_files_of_arrays_say_what_they_were_made_from(tmp_path):
     for path in (tmp_path / "new" / "w", tmp_path / "nowhere", "/dev/zero"):
         with pytest.raises(ModelError, match="cannot be read"):
             weights.load_arrays(path)
+
+
+def test_arrays_that_do_not_lie_in_order_are_written_in_order(tmp_path):
+    a = np.arange(12, dtype=np.float32).reshape(3, 4).T
+    np.testing.assert_array_equal(weights.from_bytes(weights.to_bytes({"a": a}))["a"], a)
+    weights.save_arrays(tmp_path / "a.safetensors", {"a": a}, "")
+    np.testing.assert_array_equal(weights.load_arrays(tmp_path / "a.safetensors")[0]["a"], a)
