@@ -20,7 +20,7 @@ SMALL = Spec(
         **TINY.settings,
         kernel_hidden=[16, 16],
         kernel_blocks=[1, 1],
-        groups=[4, 12],
+        slices=[4, 12],
         steps=[1, 1],
         summary=8,
         context_hidden=8,
