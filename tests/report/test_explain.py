@@ -21,7 +21,7 @@ SMALL = Spec(
         kernel_hidden=[16, 16],
         kernel_blocks=[1, 1],
         slices=[4, 12],
-        steps=[1, 1],
+        passes=[1, 1],
         summary=8,
         context_hidden=8,
     ),
