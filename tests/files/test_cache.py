@@ -1,7 +1,6 @@
 """The cache helps or stays out of the way."""
 
 import os
-import pathlib
 import pwd
 import warnings
 
@@ -27,15 +26,16 @@ def bare(monkeypatch):
     return monkeypatch
 
 
-def test_the_folder_is_named_or_the_users(bare):
-    bare.setenv("HOME", "/home/a")
-    assert cache.cache_folder() == pathlib.Path("/home/a/.cache/jaxlic")
+def test_the_folder_is_named_or_the_users(bare, tmp_path):
+    home, shared, own = (tmp_path / name for name in ("home", "shared", "own"))
+    bare.setenv("HOME", str(home))
+    assert cache.cache_folder() == home / ".cache" / "jaxlic"
     bare.setenv("XDG_CACHE_HOME", "not/absolute")
-    assert cache.cache_folder() == pathlib.Path("/home/a/.cache/jaxlic")
-    bare.setenv("XDG_CACHE_HOME", "/var/cache")
-    assert cache.cache_folder() == pathlib.Path("/var/cache/jaxlic")
-    bare.setenv("JAXLIC_CACHE", "/tmp/x")
-    assert cache.cache_folder() == pathlib.Path("/tmp/x")
+    assert cache.cache_folder() == home / ".cache" / "jaxlic"
+    bare.setenv("XDG_CACHE_HOME", str(shared))
+    assert cache.cache_folder() == shared / "jaxlic"
+    bare.setenv("JAXLIC_CACHE", str(own))
+    assert cache.cache_folder() == own
 
 
 def test_without_a_home_nothing_is_kept_and_nothing_fails(bare):
