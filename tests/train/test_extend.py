@@ -9,23 +9,12 @@ from jaxlic.codecs.hyperprior import MAX_LMBDA, MIN_LMBDA
 from jaxlic.codecs.pyramid import LAMBDAS
 from jaxlic.codecs.transform import transform_codec
 from jaxlic.models import Spec, build
+from tests.codecs.test_contract import SMALL
 from tests.conftest import TINY
 from tests.random_params import random_params
 from train.extend import extended, flatten, nearest
 
-GROWN = dict(
-    features=16,
-    latents=48,
-    learned=8,
-    hidden=8,
-    blocks=[1, 1],
-    analysis_widths=[8, 8, 8],
-    synthesis_widths=[8, 8, 8],
-    slices=[4, 12],
-    passes=[4, 1],
-    summary=8,
-    context_hidden=8,
-)
+GROWN = {**SMALL["pyramid.lapped"], "error_price": 10.0}
 
 
 def _quality(lmbda, low, high):
