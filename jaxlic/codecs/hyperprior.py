@@ -11,13 +11,12 @@ rates by gains a channel after Cui et al. 2021, arXiv:2003.02012.
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
 from jaxlic.codecs.transform import transform_codec
 from jaxlic.core import MAX_QUALITY, MIN_QUALITY, Builder
-from jaxlic.entropy.coder import Coder
+from jaxlic.entropy.coder import Coder, Reader
 from jaxlic.entropy.factorized import FactorizedPrior
 from jaxlic.entropy.hyper import MAX_HYPER_LATENT, HyperAnalysis, HyperSynthesis
 from jaxlic.entropy.models import LEVELS
@@ -30,6 +29,7 @@ from jaxlic.nn.transforms import (
     LappedAnalysis,
     LappedSynthesis,
 )
+from jaxlic.ops.arrays import Array, namespace
 from jaxlic.ops.bounds import clip
 from jaxlic.ops.geometry import shrunk
 
@@ -120,14 +120,17 @@ class Hyperprior(nn.Module):
         return self.analysis_transform(x, quality, size) * self.gain(quality)
 
     def code(
-        self, y: jax.Array, coder: Coder, quality: jax.Array, size: jax.Array | None = None
-    ) -> jax.Array:
+        self, y: Array, coder: Coder, quality: Array, size: Array | None = None
+    ) -> Array:
         """The only place where latents are coded. Returns what the decoder knows of `y`."""
         y, rest = y[..., : self.latents - self.extra], y[..., self.latents - self.extra :]
-        z = staged(self.hyper_analysis, y, quality, size)
+        if isinstance(coder, Reader):
+            z = np.zeros((1, *np.array(y.shape[1:3]) // 4, self.hyper_analysis.latents), "f4")
+        else:
+            z = staged(self.hyper_analysis, y, quality, size)
         z = clip(z, -MAX_HYPER_LATENT, MAX_HYPER_LATENT)
-        z_hat = coder("z", z, staged(self.prior), shrunk(size, 4))
-        model, features = staged(self.hyper_synthesis, z_hat, quality, size)
+        z_hat = coder("z", z, self.prior(), shrunk(size, 4))
+        model, features = self.hyper_synthesis(z_hat, quality, size)
         model = model.replace(price=self.error_price)
         model, after = (_channels(model, *n) for n in ((0, y.shape[-1]), (y.shape[-1], None)))
         if self.context is None:
@@ -136,7 +139,8 @@ class Hyperprior(nn.Module):
             y_hat = self.context.code(y, coder, model, features, quality, size)
         if not self.extra:
             return y_hat
-        return jnp.concatenate([y_hat, coder("rest", rest, after, size)], axis=-1)
+        rest = coder("rest", rest, after, size)
+        return namespace(y_hat, rest).concatenate([y_hat, rest], axis=-1)
 
     def synthesis(
         self, y_hat: jax.Array, quality: jax.Array, size: jax.Array | None = None

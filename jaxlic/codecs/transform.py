@@ -118,12 +118,14 @@ def transform_codec(
         return _each(one, windows, quality, size)
 
     def code(params, y, coder, quality):
-        """Runs the model's `code` on a tile's latent `[h, w, C]`, in a buffer."""
-        size = np.array(y.shape[:2], np.int32)
-        buffer = fill(y, (edge_for(y.shape[0], edges), edge_for(y.shape[1], edges)))
+        """The model's `code` on a tile's latent `[h, w, C]`; in a buffer if it compiles."""
+        height, width, size = *y.shape[:2], None
+        if not exact:
+            size = np.array([height, width], np.int32)
+            y = fill(y, (edge_for(height, edges), edge_for(width, edges)))
         quality = np.full(1, quality, np.float32)
-        y_hat = model.apply(params, buffer[None], coder, quality, size, method="code")
-        return np.asarray(y_hat)[0, : y.shape[0], : y.shape[1]]
+        y_hat = model.apply(params, y[None], coder, quality, size, method="code")
+        return np.asarray(y_hat)[0, :height, :width]
 
     def encode(
         params: Params,

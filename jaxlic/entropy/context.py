@@ -21,8 +21,6 @@ import dataclasses
 import functools
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
@@ -37,7 +35,7 @@ from jaxlic.entropy.hyper import (
 )
 from jaxlic.entropy.models import LEVELS, IndexedGaussian
 from jaxlic.nn.exact import ExactConv, ExactLinear, compand
-from jaxlic.nn.staged import staged
+from jaxlic.ops.arrays import Array, namespace
 from jaxlic.ops.bounds import clip
 from jaxlic.ops.geometry import depth_to_space, keep, shrunk, space_to_depth
 
@@ -54,18 +52,18 @@ class Slot(NamedTuple):
     count: int
     phases: tuple[int, ...]
 
-    def take(self, a: jax.Array) -> jax.Array:
+    def take(self, a: Array) -> Array:
         """`[B, H, W, C]` to `[B, H / 2, W / 2, len(phases) * count]`."""
         cells = space_to_depth(a[..., self.first : self.first + self.count], 2)
         parts = [cells[..., p * self.count : (p + 1) * self.count] for p in self.phases]
-        return jnp.concatenate(parts, axis=-1)
+        return namespace(a).concatenate(parts, axis=-1)
 
 
 class Known(NamedTuple):
     """What one pass has decoded, and what it had expected, `[B, H / 2, W / 2, ...]`."""
 
-    y_hat: jax.Array
-    mean: jax.Array
+    y_hat: Array
+    mean: Array
 
 
 class SpatialChannelContext(nn.Module):
@@ -107,24 +105,24 @@ class SpatialChannelContext(nn.Module):
 
     def code(
         self,
-        y: jax.Array,
+        y: Array,
         coder: Coder,
         model: IndexedGaussian,
-        features: jax.Array,
-        quality: jax.Array,
-        size: jax.Array | None = None,
-    ) -> jax.Array:
+        features: Array,
+        quality: Array,
+        size: Array | None = None,
+    ) -> Array:
         """What the decoder knows of `y`, `[B, H, W, C]`, H and W even.
 
         `model` and `features` are the hyperprior's; `size` is the valid part of y.
         """
-        summary = staged(self.summarise, features, quality, size)
+        summary = self.summarise(features, quality, size)
         decoded: list[Known] = []
         for k, refine in enumerate(self.refine):
-            target, refined = staged(refine, summary, decoded, y, model, size)
+            target, refined = refine(summary, decoded, y, model, size)
             y_hat = coder(f"y{k}", target, refined, shrunk(size, 2))
             decoded.append(Known(y_hat, refined.offset))
-        return staged(self.assemble, [known.y_hat for known in decoded])
+        return self.assemble([known.y_hat for known in decoded])
 
     def bound(self) -> float:
         """The largest partial sum any layer can reach; raises ValueError as `ExactConv`."""
@@ -148,13 +146,14 @@ class Summary(nn.Module):
         )
 
     def __call__(
-        self, features: jax.Array, quality: jax.Array, size: jax.Array | None = None
-    ) -> jax.Array:
+        self, features: Array, quality: Array, size: Array | None = None
+    ) -> Array:
         """Maps `[B, H, W, F]` and quality `[B]` to `[B, H / 2, W / 2, features]`."""
         cells = space_to_depth(keep(features, size), 2)
         level = quality_level(quality[:, None, None, None], QUALITY_LEVELS)
-        level = jnp.broadcast_to(level, (*cells.shape[:3], 1))
-        return self.conv(jnp.concatenate([cells, level], axis=-1))
+        xp = namespace(cells, level)
+        level = xp.broadcast_to(level, (*cells.shape[:3], 1))
+        return self.conv(xp.concatenate([cells, level], axis=-1))
 
     def bound(self) -> float:
         """As `ExactConv.bound`."""
@@ -205,12 +204,12 @@ class Refinement(nn.Module):
 
     def __call__(
         self,
-        summary: jax.Array,
+        summary: Array,
         decoded: list[Known],
-        y: jax.Array,
+        y: Array,
         model: IndexedGaussian,
-        size: jax.Array | None = None,
-    ) -> tuple[jax.Array, IndexedGaussian]:
+        size: Array | None = None,
+    ) -> tuple[Array, IndexedGaussian]:
         """This pass's part of `y` and its distribution.
 
         Args:
@@ -221,9 +220,9 @@ class Refinement(nn.Module):
             size: the valid part of `y`.
         """
         *before, slot = self.slots
-        half, unit = shrunk(size, 2), 2.0**MEAN_FRACTION
+        half, unit, xp = shrunk(size, 2), 2.0**MEAN_FRACTION, namespace(summary)
         symbols = [compand((known.y_hat - known.mean) * unit) for known in decoded]
-        h = self.conv(keep(jnp.concatenate([summary, *symbols], axis=-1), half))
+        h = self.conv(keep(xp.concatenate([summary, *symbols], axis=-1), half))
         shift = self.mean(h)
         if self.linear is not None:
             first = [
@@ -231,7 +230,7 @@ class Refinement(nn.Module):
                 for known, s in zip(decoded, before, strict=True)
                 if s.first == 0
             ]
-            shift = shift + self.linear(keep(jnp.concatenate(first, axis=-1) * unit, half))
+            shift = shift + self.linear(keep(xp.concatenate(first, axis=-1) * unit, half))
         mean = clip(slot.take(model.offset) * unit + shift, -_MAX_MEAN, _MAX_MEAN) / unit
         index = clip(slot.take(model.indexes) + self.index(h), 0, LEVELS - 1)
         return slot.take(y), dataclasses.replace(model, offset=mean, indexes=index)
@@ -247,14 +246,15 @@ class Assembly(nn.Module):
 
     slots: tuple[Slot, ...]
 
-    def __call__(self, decoded: list[jax.Array]) -> jax.Array:
+    def __call__(self, decoded: list[Array]) -> Array:
         """Parts `[B, H / 2, W / 2, ...]` to `[B, H, W, C]`."""
-        slices: dict[int, dict[int, jax.Array]] = {}
+        xp = namespace(*decoded)
+        slices: dict[int, dict[int, Array]] = {}
         for slot, part in zip(self.slots, decoded, strict=True):
-            pieces = jnp.split(part, len(slot.phases), axis=-1)
+            pieces = xp.split(part, len(slot.phases), axis=-1)
             slices.setdefault(slot.first, {}).update(zip(slot.phases, pieces, strict=True))
-        cells = (jnp.concatenate([g[p] for p in range(4)], axis=-1) for g in slices.values())
-        return jnp.concatenate([depth_to_space(c, 2) for c in cells], axis=-1)
+        cells = (xp.concatenate([g[p] for p in range(4)], axis=-1) for g in slices.values())
+        return xp.concatenate([depth_to_space(c, 2) for c in cells], axis=-1)
 
 
 def interpolation(known: tuple[Slot, ...], slot: Slot, correlation: float) -> np.ndarray:

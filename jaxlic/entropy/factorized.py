@@ -30,12 +30,12 @@ class Factorized:
     @property
     def offset(self) -> jax.Array:
         """The integer grid sits at zero."""
-        return jnp.zeros(())
+        return np.zeros((), np.float32)
 
     @property
     def indexes(self) -> jax.Array:
         """Every channel has a table of its own, `[C]`."""
-        return jnp.arange(self.matrices[0].shape[0], dtype=jnp.float32)
+        return np.arange(self.matrices[0].shape[0], dtype=np.float32)
 
     def logits(self, x: jax.Array) -> jax.Array:
         """Logits of the cumulative distribution at `x`, `[..., C]`."""

@@ -11,11 +11,13 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
 from jaxlic.entropy.models import LEVELS, IndexedGaussian
 from jaxlic.nn.conv import Conv
 from jaxlic.nn.exact import ExactConv
+from jaxlic.ops.arrays import Array, namespace
 from jaxlic.ops.bounds import clip
 from jaxlic.ops.geometry import depth_to_space, keep, shrunk
 
@@ -28,7 +30,7 @@ MAX_MEAN = 2**14
 QUALITY_LEVELS = 24
 
 
-def quality_level(quality: jax.Array, levels: int) -> jax.Array:
+def quality_level(quality: Array, levels: int) -> Array:
     """Quality as an integer in [-levels / 2, levels / 2], exactly.
 
     Args:
@@ -38,8 +40,8 @@ def quality_level(quality: jax.Array, levels: int) -> jax.Array:
     Returns:
         Integer-valued float32, the shape of `quality`.
     """
-    hundredths = jnp.round(quality * 100).astype(jnp.int32)
-    return ((hundredths - 5050) * levels // 9900).astype(jnp.float32)
+    hundredths = namespace(quality).round(quality * 100).astype(np.int32)
+    return ((hundredths - 5050) * levels // 9900).astype(np.float32)
 
 
 class HyperAnalysis(nn.Module):
@@ -118,8 +120,8 @@ class HyperSynthesis(nn.Module):
         )
 
     def __call__(
-        self, z_hat: jax.Array, quality: jax.Array, size: jax.Array | None = None
-    ) -> tuple[IndexedGaussian, jax.Array]:
+        self, z_hat: Array, quality: Array, size: Array | None = None
+    ) -> tuple[IndexedGaussian, Array]:
         """Maps integers `[B, H, W, C]` and quality `[B]` to the model of a `[B, 4H, 4W]` y.
 
         Also returns the features it is read from, integers in [0, 255], `[B, 4H, 4W, F]`.
@@ -127,8 +129,9 @@ class HyperSynthesis(nn.Module):
         """
         quality = quality[:, None, None, None]
         level = quality_level(quality, QUALITY_LEVELS)
-        level = jnp.broadcast_to(level, (*z_hat.shape[:3], 1))
-        h = jnp.concatenate([z_hat, level], axis=-1)
+        xp = namespace(z_hat, level)
+        level = xp.broadcast_to(level, (*z_hat.shape[:3], 1))
+        h = xp.concatenate([z_hat, level], axis=-1)
         h = depth_to_space(self.up_0(keep(h, shrunk(size, 4))), 2)
         h = depth_to_space(self.up_1(keep(h, shrunk(size, 2))), 2)
         index = self.index(h) + quality_level(quality, self.index_span)

@@ -11,6 +11,9 @@ A library may compute a 3x3 convolution by Winograd's transform or by FFT, whose
 are no integers: its sums are off by a little (0.15 at most, emulated on shipped weights). So
 sums are rounded to the nearest integer before anything else is done with them.
 
+Given arrays of NumPy the layers compute in NumPy, with matrix products in float32, and return
+such arrays: that is how files are written and read (`ops/arrays.py`).
+
 Training keeps real-valued weights and rounds them in the forward pass, straight through
 (Ballé, Johnston & Minnen 2019, "Integer networks for data compression with latent-variable
 models", describes the approach; rescaling here is by powers of two).
@@ -25,8 +28,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from jax import lax
+from jax.core import Tracer
 
 from jaxlic.nn.conv import conv2d
+from jaxlic.ops.arrays import Array, is_host, namespace
 from jaxlic.ops.bounds import clip
 from jaxlic.ops.quantisation import round_ste
 
@@ -35,7 +40,7 @@ _SPLIT = 128
 MAX_MAGNITUDE = 256
 
 
-def compand(x: jax.Array) -> jax.Array:
+def compand(x: Array) -> Array:
     """Integers of any size to integers in [-255, 255]: small ones stay what they are.
 
     Slope 1 up to 64, 1/4 up to 320, 1/16 up to 2352. Gradients are of these slopes.
@@ -43,23 +48,26 @@ def compand(x: jax.Array) -> jax.Array:
     >>> compand(jnp.array([-5.0, 64.0, 320.0, 9999.0])).tolist()
     [-5.0, 64.0, 128.0, 255.0]
     """
-    near = jnp.clip(x, -64, 64)
-    middle = jnp.clip(x - near, -256, 256)
-    far = jnp.clip(x - near - middle, -2032, 2032)
+    xp = namespace(x)
+    near = xp.clip(x, -64, 64)
+    middle = xp.clip(x - near, -256, 256)
+    far = xp.clip(x - near - middle, -2032, 2032)
     return near + round_ste(middle / 4 + far / 16)
 
 
-def whole_sums(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def whole_sums(x: Array, kernel: Array) -> Array:
     """The sums of a convolution of integers, whatever algorithm computes it.
 
     Args:
         x: integer-valued float32 `[B, H, W, I]`.
-        kernel: likewise, `[k, k, I, O]`.
+        kernel: likewise, `[k, k, I, O]`, k odd.
 
     Returns:
         `[B, H, W, O]`, exact where no partial sum exceeds 2**24 and the algorithm errs by less
         than a half.
     """
+    if is_host(x, kernel):
+        return _products(x, kernel)
     return _nearest(conv2d(x, kernel, precision=lax.Precision.HIGHEST))
 
 
@@ -95,15 +103,15 @@ class ExactConv(nn.Module):
     bias_rate: float = 1.0
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Array) -> Array:
         """Maps integer-valued float32 `[B, H, W, I]` to `[B, H, W, features]`."""
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
         init = nn.initializers.zeros
         if self.gain:
             init = nn.initializers.variance_scaling(self.gain, "fan_in", "normal")
-        kernel = self.param("kernel", init, shape)
+        kernel = _parameter(self, "kernel", init, shape, x)
         start = nn.initializers.constant(self.bias_init / self.bias_rate)
-        bias = self.param("bias", start, (self.features,))
+        bias = _parameter(self, "bias", start, (self.features,), x)
         x = clip(x, -self.in_max, self.in_max)
         kernel, bias = self._integers(kernel, bias)
         total = whole_sums(x, kernel) + bias
@@ -168,14 +176,18 @@ class ExactLinear(nn.Module):
     weight_fraction: int = 7
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Array) -> Array:
         """Maps integer-valued float32 `[B, H, W, I]` to `[B, H, W, features]`."""
         start = self.start
         init = nn.initializers.zeros if start is None else lambda *_: jnp.asarray(start())
-        kernel = self._integers(self.param("kernel", init, (3, 3, x.shape[-1], self.features)))
+        shape = (3, 3, x.shape[-1], self.features)
+        kernel = self._integers(_parameter(self, "kernel", init, shape, x))
         x = clip(x, -self.in_max, self.in_max)
-        high = round_ste(x / _SPLIT)
-        total = _SPLIT * whole_sums(high, kernel) + whole_sums(x - _SPLIT * high, kernel)
+        if is_host(x, kernel):  # Float32 needs no splitting.
+            total = whole_sums(x, kernel)
+        else:
+            high = round_ste(x / _SPLIT)
+            total = _SPLIT * whole_sums(high, kernel) + whole_sums(x - _SPLIT * high, kernel)
         return round_ste(total * 2.0**-self.weight_fraction)
 
     def bound(self) -> float:
@@ -204,6 +216,29 @@ def _nearest(x: jax.Array) -> jax.Array:
 
 
 _nearest.defvjp(lambda x: (jnp.round(x), None), lambda _, g: (g,))
+
+
+def _parameter(layer, name, init, shape, x):
+    """A parameter, NumPy's if x is; then without the shapes' check, which traces the init."""
+    if not is_host(x) or layer.is_initializing():
+        return layer.param(name, init, shape)
+    value = layer.get_variable("params", name)
+    return value if isinstance(value, Tracer) else np.asarray(value)
+
+
+def _products(x, kernel):
+    """A convolution as one matrix product for all taps, then their sum, in NumPy."""
+    size, _, channels, features = kernel.shape
+    margin, (batch, height, width, _) = size // 2, x.shape
+    x = np.pad(x, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
+    matrix = kernel.transpose(2, 0, 1, 3).reshape(channels, -1)
+    taps = (x.reshape(-1, channels) @ matrix).reshape(*x.shape[:3], -1)
+    total = np.zeros((batch, height, width, features), np.float32)
+    for i in range(size):
+        for j in range(size):
+            first = (i * size + j) * features
+            total += taps[:, i : i + height, j : j + width, first : first + features]
+    return total
 
 
 def _rounded(a, scale):

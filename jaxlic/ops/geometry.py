@@ -5,8 +5,10 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from jaxlic.ops.arrays import Array, namespace
 
-def space_to_depth(x: jax.Array, block: int) -> jax.Array:
+
+def space_to_depth(x: Array, block: int) -> Array:
     """Moves `block` x `block` neighbourhoods into channels.
 
     Channel `(i * block + j) * C + c` of the result holds row i, column j, channel c.
@@ -28,7 +30,7 @@ def space_to_depth(x: jax.Array, block: int) -> jax.Array:
     return x.transpose(0, 1, 3, 2, 4, 5).reshape(b, h // block, w // block, -1)
 
 
-def depth_to_space(x: jax.Array, block: int) -> jax.Array:
+def depth_to_space(x: Array, block: int) -> Array:
     """The inverse of `space_to_depth`: `[B, H, W, block**2 C]` to `[B, block H, block W, C]`.
 
     Raises:
@@ -41,7 +43,7 @@ def depth_to_space(x: jax.Array, block: int) -> jax.Array:
     return x.transpose(0, 1, 3, 2, 4, 5).reshape(b, h * block, w * block, -1)
 
 
-def keep(x: jax.Array, size: jax.Array | None) -> jax.Array:
+def keep(x: Array, size: Array | None) -> Array:
     """Zeroes what lies outside the top left `size` samples.
 
     A convolution that pads with zeros then gives, inside, what it would give for an array
@@ -53,12 +55,13 @@ def keep(x: jax.Array, size: jax.Array | None) -> jax.Array:
     """
     if size is None:
         return x
-    rows = jnp.arange(x.shape[1])[:, None, None] < size[0]
-    columns = jnp.arange(x.shape[2])[None, :, None] < size[1]
-    return jnp.where(rows & columns, x, 0)
+    xp = namespace(x, size)
+    rows = xp.arange(x.shape[1])[:, None, None] < size[0]
+    columns = xp.arange(x.shape[2])[None, :, None] < size[1]
+    return xp.where(rows & columns, x, xp.zeros((), x.dtype))
 
 
-def shrunk(size: jax.Array | None, factor: int) -> jax.Array | None:
+def shrunk(size: Array | None, factor: int) -> Array | None:
     """`size` at 1 / `factor` of the resolution; None stays None."""
     return None if size is None else size // factor
 

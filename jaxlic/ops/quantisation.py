@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxlic.ops.arrays import Array, is_host
+
 
 class Quantised(NamedTuple):
     """Three views of a quantised latent; they may be one array.
@@ -32,20 +34,24 @@ class Quantised(NamedTuple):
 Quantiser = Callable[[jax.Array, jax.Array, jax.Array], Quantised]
 
 
-@jax.custom_vjp
-def round_ste(x: jax.Array) -> jax.Array:
+def round_ste(x: Array) -> Array:
     """Rounds half up; the gradient is that of the identity (straight through).
 
     Half up, `floor(x + 1/2)`, because it is exact wherever `x + 1/2` is representable,
-    whatever the compiler makes of it.
+    whatever the compiler makes of it. Arrays of NumPy or of JAX.
 
     >>> round_ste(jnp.array([0.5, 1.5, -0.5])).tolist()
     [1.0, 2.0, 0.0]
     """
+    return np.floor(x + np.float32(0.5)) if is_host(x) else _round(x)
+
+
+@jax.custom_vjp
+def _round(x):
     return jnp.floor(x + 0.5)
 
 
-round_ste.defvjp(lambda x: (round_ste(x), None), lambda _, g: (g,))
+_round.defvjp(lambda x: (_round(x), None), lambda _, g: (g,))
 
 
 def hard(y: jax.Array, offset: jax.Array, key: jax.Array) -> Quantised:

@@ -1,5 +1,7 @@
 """What was decoded already predicts what comes next, and nothing else does."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -57,6 +59,20 @@ def test_every_element_is_coded_once_and_comes_back_to_its_place(params):
 
     np.testing.assert_array_equal(_run(params, counted, coder), counted)
     assert sorted(seen) == list(range(y.size))
+
+
+def test_numpy_and_jax_agree_to_the_bit(params):
+    y, model, features = _case()
+    host = (np.asarray(y), jax.tree.map(np.asarray, model), np.asarray(features))
+
+    def run(params, y, model, features, quality):
+        module = functools.partial(CONTEXT.apply, params, method="code")
+        return module(y, _estimate, model, features, quality)
+
+    there = jax.jit(run)(params, y, model, features, QUALITY)
+    here = run(params, host[0], host[1], host[2], np.asarray(QUALITY))
+    assert isinstance(here, np.ndarray) and here.dtype == np.float32
+    np.testing.assert_array_equal(here, there)
 
 
 def test_the_steps_are_those_of_the_schedule(params):

@@ -43,6 +43,25 @@ def test_jit_eager_and_batch_agree_to_the_bit():
     np.testing.assert_array_equal(whole[3:4], layer.apply(variables, x[3:4]))
 
 
+def test_numpy_and_jax_agree_to_the_bit():
+    layer, x, variables = _case()
+    y = layer.apply(variables, np.asarray(x))
+    assert isinstance(y, np.ndarray) and y.dtype == np.float32
+    np.testing.assert_array_equal(y, jax.jit(layer.apply)(variables, x))
+    linear, x = ExactLinear(5), jnp.round(8000 * jax.random.normal(jax.random.key(2), x.shape))
+    kernel = jax.random.uniform(jax.random.key(3), (3, 3, 32, 5), minval=-0.2, maxval=0.2)
+    variables = {"params": {"kernel": kernel}}
+    y = linear.apply(variables, np.asarray(x))
+    assert isinstance(y, np.ndarray) and y.dtype == np.float32
+    np.testing.assert_array_equal(y, jax.jit(linear.apply)(variables, x))
+
+
+def test_weights_may_be_traced_where_the_input_is_numpys():
+    layer, x, variables = _case()
+    y = jax.jit(lambda v: layer.apply(v, np.asarray(x)))(variables)
+    np.testing.assert_array_equal(y, layer.apply(variables, np.asarray(x)))
+
+
 def test_bound_covers_the_worst_input():
     layer, _, variables = _case()
     bound = layer.apply(variables, method="bound")

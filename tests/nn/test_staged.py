@@ -1,42 +1,54 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import linen as nn
 
+from jaxlic.nn.conv import Conv
 from jaxlic.nn.staged import staged
+from jaxlic.ops.geometry import keep
 
 
 class Inner(nn.Module):
     traced = 0
 
     @nn.compact
-    def __call__(self, x, size):
+    def __call__(self, x, quality, size=None):
         Inner.traced += 1
-        return nn.Dense(3)(x)
+        return Conv(3, 5, stride=2)(keep(x, size)) * quality[:, None, None, None]
 
 
 class Outer(nn.Module):
     def setup(self):
         self.inner = Inner()
 
-    def __call__(self, x):
-        return staged(self.inner, x, None)
+    def __call__(self, x, quality):
+        return staged(self.inner, x, quality)
 
 
-def test_it_equals_the_call_and_traces_once():
-    x = jnp.ones((2, 4))
-    module = Outer()
-    variables = module.init(jax.random.key(0), x)
-    expected = jax.jit(module.apply)(variables, x)
-    before = Inner.traced
-    for _ in range(3):
-        np.testing.assert_allclose(module.apply(variables, x), expected, rtol=1e-6)
+MODULE, QUALITY = Outer(), np.ones(1, np.float32)
+
+
+@pytest.fixture(scope="module")
+def variables():
+    return MODULE.init(jax.random.key(0), jnp.ones((1, 8, 8, 4)), QUALITY)
+
+
+def test_one_program_serves_many_sizes_on_the_host(variables):
+    rng, before = np.random.default_rng(0), Inner.traced
+    for height, width in ((10, 14), (12, 10), (16, 16)):
+        x = rng.normal(size=(1, height, width, 4)).astype(np.float32)
+        y = MODULE.apply(variables, x, QUALITY)
+        assert isinstance(y, np.ndarray) and y.shape == (1, height // 2, width // 2, 3)
+        kernel = variables["params"]["inner"]["Conv_0"]["kernel"]
+        alone = jax.lax.conv_general_dilated(
+            x, kernel, (2, 2), ((2, 2), (2, 2)), dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+        np.testing.assert_allclose(y, alone, atol=1e-5)
     assert Inner.traced == before + 1
 
 
-def test_gradients_go_through():
-    x = jnp.ones((2, 4))
-    module = Outer()
-    variables = module.init(jax.random.key(0), x)
-    gradient = jax.grad(lambda v: jnp.sum(module.apply(v, x)))(variables)
-    assert float(jnp.abs(gradient["params"]["inner"]["Dense_0"]["kernel"]).min()) == 2.0
+def test_gradients_go_through(variables):
+    x = jnp.ones((1, 8, 8, 4))
+    gradient = jax.grad(lambda v: jnp.sum(MODULE.apply(v, x, QUALITY)))(variables)
+    assert float(jnp.abs(gradient["params"]["inner"]["Conv_0"]["kernel"]).min()) > 0
