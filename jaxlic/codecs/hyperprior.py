@@ -119,9 +119,7 @@ class Hyperprior(nn.Module):
         """`[B, H, W, 3]` in [0, 1] to the latent, in quantisation steps of `quality`."""
         return self.analysis_transform(x, quality, size) * self.gain(quality)
 
-    def code(
-        self, y: Array, coder: Coder, quality: Array, size: Array | None = None
-    ) -> Array:
+    def code(self, y: Array, coder: Coder, quality: Array, size: Array | None = None) -> Array:
         """The only place where latents are coded. Returns what the decoder knows of `y`."""
         y, rest = y[..., : self.latents - self.extra], y[..., self.latents - self.extra :]
         if isinstance(coder, Reader):

@@ -145,9 +145,7 @@ class Summary(nn.Module):
             high=ACTIVATION_MAX,
         )
 
-    def __call__(
-        self, features: Array, quality: Array, size: Array | None = None
-    ) -> Array:
+    def __call__(self, features: Array, quality: Array, size: Array | None = None) -> Array:
         """Maps `[B, H, W, F]` and quality `[B]` to `[B, H / 2, W / 2, features]`."""
         cells = space_to_depth(keep(features, size), 2)
         level = quality_level(quality[:, None, None, None], QUALITY_LEVELS)

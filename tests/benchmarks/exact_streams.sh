@@ -9,12 +9,13 @@ trap 'rm -rf "$folder"' EXIT
 python -m tests.exactness write "$folder" "$count"
 read_() { printf '%-34s %s\n' "$1" "$(XLA_FLAGS=$2 "${@:3}" 2>/dev/null | sha256sum | cut -c1-64)"; }
 run="python -m tests.exactness"
-read_ "jit" "" $run read "$folder"
-read_ "eager (no jit)" "" $run read "$folder" --eager
-read_ "1 thread" "--xla_cpu_multi_thread_eigen=false" taskset -c 0 $run read "$folder"
-read_ "xla_cpu_max_isa=SSE4_2" "--xla_cpu_max_isa=SSE4_2" $run read "$folder"
-read_ "xla_cpu_enable_fast_math=true" "--xla_cpu_enable_fast_math=true" $run read "$folder"
-read_ "xla_cpu_enable_fast_math=false" "--xla_cpu_enable_fast_math=false" $run read "$folder"
+read_ "NumPy" "" $run read "$folder"
+read_ "JAX" "" $run read "$folder" --jax
+read_ "NumPy, 1 thread" "" taskset -c 0 $run read "$folder"
+read_ "NumPy, older processor" "" env OPENBLAS_CORETYPE=Prescott $run read "$folder"
+read_ "JAX, xla_cpu_max_isa=SSE4_2" "--xla_cpu_max_isa=SSE4_2" $run read "$folder" --jax
+read_ "JAX, xla_cpu_enable_fast_math=true" "--xla_cpu_enable_fast_math=true" $run read "$folder" --jax
+read_ "JAX, xla_cpu_enable_fast_math=false" "--xla_cpu_enable_fast_math=false" $run read "$folder" --jax
 for other in "$@"; do
   version=$("$other" -c "import jax; print(jax.__version__)")
   read_ "jax $version" "" "$other" -m tests.exactness read "$folder"
