@@ -6,7 +6,7 @@
     python -m tests.exactness read FOLDER --jax --models base    computed by JAX, not NumPy
     python -m tests.exactness models FOLDER --batch 8    of all (index, mean), by batches
 
-`read` and `models` run on any machine, with any XLA flags, BLAS and release of JAX, and print the
+`read` and `models` run on any machine, with any XLA flags, BLAS and JAX, and print the
 same lines on all of them.
 """
 
