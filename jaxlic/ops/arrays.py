@@ -19,7 +19,7 @@ Array = jax.Array | np.ndarray
 
 def is_host(*arrays: Array) -> bool:
     """Whether all are arrays of NumPy."""
-    return all(isinstance(a, np.ndarray) for a in arrays)
+    return all(isinstance(a, np.ndarray | np.generic) for a in arrays)
 
 
 def namespace(*arrays: Array) -> ModuleType:
