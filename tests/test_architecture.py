@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 LAYERS = [
     {"core", "errors", "forks", "prng"},
     {"ops"},
-    {"files", "nn"},
+    {"files", "nn", "diffusion"},
     {"entropy", "losses", "metrics"},
     {"codecs", "rescaling"},
     {"builders", "coding", "models"},

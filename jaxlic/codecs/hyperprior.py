@@ -10,6 +10,8 @@ rates by gains a channel after Cui et al. 2021, arXiv:2003.02012.
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import numpy as np
 from flax import linen as nn
@@ -129,7 +131,7 @@ class Hyperprior(nn.Module):
         z = clip(z, -MAX_HYPER_LATENT, MAX_HYPER_LATENT)
         z_hat = coder("z", z, self.prior(), shrunk(size, 4))
         model, features = self.hyper_synthesis(z_hat, quality, size)
-        model = model.replace(price=self.error_price)
+        model = dataclasses.replace(model, price=self.error_price)
         model, after = (_channels(model, *n) for n in ((0, y.shape[-1]), (y.shape[-1], None)))
         if self.context is None:
             y_hat = coder("y", y, model, size)
@@ -171,7 +173,7 @@ class Hyperprior(nn.Module):
 
 def _channels(model, first, last):
     parts = {name: getattr(model, name)[..., first:last] for name in ("offset", "indexes")}
-    return model.replace(**parts)
+    return dataclasses.replace(model, **parts)
 
 
 def lapped(

@@ -14,6 +14,7 @@ import numpy as np
 from flax import linen as nn
 
 from jaxlic.entropy.models import LIKELIHOOD_FLOOR
+from jaxlic.ops.arrays import Array
 from jaxlic.ops.bounds import lower_bound
 
 
@@ -28,12 +29,12 @@ class Factorized:
     price: float = flax.struct.field(pytree_node=False, default=0.0)
 
     @property
-    def offset(self) -> jax.Array:
+    def offset(self) -> Array:
         """The integer grid sits at zero."""
         return np.zeros((), np.float32)
 
     @property
-    def indexes(self) -> jax.Array:
+    def indexes(self) -> Array:
         """Every channel has a table of its own, `[C]`."""
         return np.arange(self.matrices[0].shape[0], dtype=np.float32)
 

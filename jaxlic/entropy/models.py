@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxlic.ops.arrays import Array
 from jaxlic.ops.bounds import lower_bound
 
 LEVELS = 64
@@ -35,10 +36,17 @@ class EntropyModel(Protocol):
             nearest. Decoders do not ask.
     """
 
-    table: str
-    offset: jax.Array
-    indexes: jax.Array
-    price: float
+    @property
+    def table(self) -> str: ...
+
+    @property
+    def offset(self) -> Array: ...
+
+    @property
+    def indexes(self) -> Array: ...
+
+    @property
+    def price(self) -> float: ...
 
     def bits(self, y: jax.Array) -> jax.Array:
         """`-log2` of the probability of the unit bin around `y`, elementwise."""

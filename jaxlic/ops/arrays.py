@@ -9,20 +9,21 @@ the same integers both ways.
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-Array = jax.Array | np.ndarray
+# JAX's or NumPy's. That results are of their arguments' library, type checkers cannot be told.
+Array = Any
 
 
-def is_host(*arrays: Array) -> bool:
+def is_host(*arrays: Any) -> bool:
     """Whether all are arrays of NumPy."""
     return all(isinstance(a, np.ndarray | np.generic) for a in arrays)
 
 
-def namespace(*arrays: Array) -> ModuleType:
+def namespace(*arrays: Any) -> ModuleType:
     """`numpy` if all arrays are NumPy's, else `jax.numpy`.
 
     >>> namespace(np.zeros(1)).__name__, namespace(np.zeros(1), jnp.zeros(1)).__name__
