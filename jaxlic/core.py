@@ -160,6 +160,46 @@ class Synthesise(Protocol):
         ...
 
 
+class Denoise(Protocol):
+    def __call__(
+        self,
+        params: Params,
+        z: np.ndarray,
+        log_snr: np.float32,
+        x_hat: np.ndarray,
+        y_hat: np.ndarray,
+        quality: np.ndarray,
+        size: np.ndarray,
+    ) -> jax.Array:
+        """The residuals of a batch of decoded windows, as far as noisy ones tell.
+
+        Args:
+            z: noisy residuals, in units of their deviation, float32 `[N, H, W, 3]`.
+            log_snr: of all of them, a scalar.
+            x_hat: the decoded pixels, uint8 `[N, H, W, 3]`.
+            y_hat: their latents, `[N, H / latent_stride, W / latent_stride, latents]`.
+            quality, size: as of `Synthesise`.
+
+        Returns:
+            `[N, H, W, 3]`, such that the pictures stay in range.
+        """
+        ...
+
+
+class Refiner(NamedTuple):
+    """What adds to a decoded picture a sample of what it lacks (`jaxlic/refining.py`).
+
+    Attributes:
+        denoise: the network.
+        deviation: quality to the unit of residuals, as a part of the image's range.
+        halo: how far from a pixel, in pixels, the network looks; a multiple of the stride.
+    """
+
+    denoise: Denoise
+    deviation: Callable[[float], float]
+    halo: int
+
+
 class Codec(NamedTuple):
     """A codec is pure functions over one tree of parameters, each usable alone.
 
@@ -179,6 +219,7 @@ class Codec(NamedTuple):
             paths such as "params/hyper_synthesis"; "" for all.
         rows: of each set of tables, how many rows `decode` may ask for; loading a model checks
             that they are there.
+        refiner: of codecs that can refine what they decoded (`codecs/refined.py`).
         exact: whether `decode` computes in integers. If not, payloads carry a checksum of
             their symbols, and may be refused on another machine than the one that wrote them.
     """
@@ -195,6 +236,7 @@ class Codec(NamedTuple):
     entropy_path: tuple[str, ...] = ("",)
     exact: bool = True
     rows: tuple[tuple[str, int], ...] = ()
+    refiner: Refiner | None = None
 
     @property
     def stride(self) -> int:

@@ -12,7 +12,7 @@ LAYERS = [
     {"files", "nn", "diffusion"},
     {"entropy", "losses", "metrics"},
     {"codecs", "rescaling"},
-    {"builders", "coding", "models"},
+    {"builders", "coding", "models", "refining"},
     {"thumbnail", "api"},
     {"report"},
     {"commands", "cli", "__main__", "__init__"},

@@ -20,6 +20,7 @@ SETTINGS = {
         {"kernel": "plain", "kernel_hidden": "64", "passes": "1,1,1,1,1"},
         {"hyper_kernel": "false", "restoration_kernel": "dynamic", "error_price": "0"},
     ],
+    "refiner": [{"deterministic": "true", "rho": "0"}],
     "pyramid": [{"analysis": "false", "synthesis": "false", "pyramid": "adam"}],
 }
 CASES = [

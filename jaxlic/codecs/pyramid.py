@@ -7,7 +7,8 @@ transparent: quality 1 to 100 stand for lambda from 0.0015 to 1.5.
 
 from __future__ import annotations
 
-from jaxlic.codecs.hyperprior import INT8, Hyperprior
+from jaxlic.codecs import hyperprior
+from jaxlic.codecs.hyperprior import Hyperprior
 from jaxlic.codecs.transform import transform_codec
 from jaxlic.core import Builder
 from jaxlic.entropy.context import PHASES, SpatialChannelContext
@@ -90,8 +91,8 @@ def lapped(
     )
 
 
-_INT8 = (
-    INT8 + r"|(refine_\d+/(conv|mean|index)|descent/.*|eighth_\d+/.*|coefficients|add"
-    r"|restoration/(half_\d+/.*|(up|in|out)_\d))/kernel$"
+INT8 = (
+    hyperprior.INT8 + r"|(refine_\d+/(conv|mean|index)|descent/.*|eighth_\d+/.*|coefficients"
+    r"|add|restoration/(half_\d+/.*|(up|in|out)_\d))/kernel$"
 )
-BUILDERS = (Builder("pyramid.lapped", lapped, transform_codec, _INT8),)
+BUILDERS = (Builder("pyramid.lapped", lapped, transform_codec, INT8),)

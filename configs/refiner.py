@@ -1,0 +1,77 @@
+r"""The diffusion refiner of the pyramid codec: what its decoder leaves out, learned.
+
+python -m train configs/refiner.py --workdir runs/refiner --data FOLDER
+python -m train.export runs/refiner refiner --parent train/starts/pyramid --number 5
+
+The base is frozen. What it is to be compared with, in the same steps: a refiner of the same
+network and perceptual loss that samples nothing, --set deterministic=true.
+"""
+
+import jax
+import optax
+
+from jaxlic.losses.diffusion import residual_diffusion
+from jaxlic.metrics.perceptual import perceptual
+from jaxlic.models import Spec
+from train.experiment import Experiment
+
+
+def experiment(
+    *,
+    base: str = "pyramid",
+    init_from: str = "train/starts/pyramid",
+    deterministic: bool = False,
+    rho: float = 0.9,
+    middle: int = 96,
+    steps: int = 20_000,
+    batch: int = 8,
+    crop: int = 192,
+    learning_rate: float = 5e-4,
+    warmup: int = 100,
+    decay: float = 0.5,
+    ema: float = 0.999,
+    lowest: float = 1.0,
+    highest: float = 60.0,
+    log_every: int = 50,
+    seed: int = 0,
+) -> Experiment:
+    """The rate is constant, then falls linearly to zero over the last `decay` of the steps.
+
+    `rho` is the share of ST-LPIPS (AlexNet), taken on the `middle` pixels of a crop.
+    `deterministic` trains one evaluation at pure noise that is zero. Qualities from `lowest` to
+    `highest` are drawn: above, nothing is missing that the eye could see.
+    """
+    network = perceptual("st-lpips-alex") if rho else None
+    edge = (crop - middle) // 2
+
+    def distance(x: jax.Array, y: jax.Array) -> jax.Array:
+        assert network is not None
+        inside = slice(edge, crop - edge)
+        return network.distance(x[:, inside, inside], y[:, inside, inside])
+
+    falling = int(decay * steps)
+    schedule = optax.join_schedules(
+        [
+            optax.linear_schedule(0.0, learning_rate, warmup),
+            optax.constant_schedule(learning_rate),
+            optax.linear_schedule(learning_rate, 0.0, falling),
+        ],
+        [warmup, steps - falling],
+    )
+    return Experiment(
+        name="refiner",
+        spec=Spec("refined.lapped", dict(base=base)),
+        assembly=dict(deterministic=deterministic),
+        only=("params/refiner/",),
+        loss=residual_diffusion(distance if rho else None, rho=rho),
+        optimizer=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule)),
+        crop=crop,
+        batch=batch,
+        steps=steps,
+        seed=seed,
+        ema_decay=ema,
+        qualities=(lowest, highest),
+        eval_every=0,
+        log_every=log_every,
+        init_from=init_from,
+    )

@@ -1,0 +1,77 @@
+"""A refiner of random weights: what is promised of every one."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxlic import coding, refining
+from jaxlic.diffusion.samplers import ddim, ddpm
+from jaxlic.diffusion.schedule import cosine, grid
+from jaxlic.models import Spec, assemble
+from tests.conftest import TINY
+from tests.random_params import random_params
+
+SPEC = Spec(
+    "refined.lapped",
+    dict(base="hyperprior", settings=TINY.settings, widths=[4, 4, 4], embedding=4),
+)
+KEY = jax.random.key(3)
+
+
+@pytest.fixture(scope="module")
+def refined():
+    """(codec, params, tables)."""
+    codec = assemble(SPEC)
+    example = jnp.zeros((1, 64, 64, 3))
+    params = random_params(lambda key: codec.init(example, key), jax.random.key(0), scale=0.1)
+    return codec, params, codec.tables(params)
+
+
+@pytest.fixture(scope="module")
+def decoded(refined, photo):
+    """(image, latent) of a file at quality 30."""
+    codec, params, tables = refined
+    payloads = coding.compress(codec, params, tables, photo[:150, :200], 30.0)
+    y_hat = coding.latents(codec, params, tables, payloads, (150, 200), 30.0)
+    return coding.synthesise(codec, params, y_hat, (150, 200), 30.0), y_hat
+
+
+def _refine(refined, decoded, steps, key=KEY, **kwargs):
+    return refining.refine(refined[0], refined[1], *decoded, 30.0, steps, key, **kwargs)
+
+
+def test_the_base_is_that_of_its_own(refined, decoded, photo):
+    codec, params, tables = refined
+    own = assemble(Spec("hyperprior.lapped", TINY.settings))
+    assert coding.compress(own, params, tables, photo[:150, :200], 30.0) == coding.compress(
+        codec, params, tables, photo[:150, :200], 30.0
+    )
+
+
+def test_seeds_and_strength(refined, decoded):
+    steps = ddim(grid(cosine, 2, start=0.9))
+    one = _refine(refined, decoded, steps)
+    assert one.shape == decoded[0].shape and one.dtype == np.uint8
+    np.testing.assert_array_equal(one, _refine(refined, decoded, steps))
+    assert (one != _refine(refined, decoded, steps, jax.random.key(4))).mean() > 0.1
+    np.testing.assert_array_equal(_refine(refined, decoded, steps, strength=0.0), decoded[0])
+    half = _refine(refined, decoded, steps, strength=0.5).astype(int) - decoded[0]
+    whole = one.astype(int) - decoded[0]
+    assert np.abs(half).mean() < 0.7 * np.abs(whole).mean()
+
+
+@pytest.mark.parametrize("sampler", [ddim, ddpm])
+def test_tiles_are_the_whole(refined, decoded, sampler):
+    steps, told = sampler(grid(cosine, 2, start=0.9)), []
+    whole = _refine(refined, decoded, steps)
+    tiled = _refine(refined, decoded, steps, edge=64, tell=told.append)
+    assert sum(told) == 2 * refining.windows(refined[0], (150, 200), edge=64) == 24
+    np.testing.assert_allclose(tiled.astype(int), whole, atol=1)
+
+
+def test_codecs_without_one_are_refused(tiny, decoded):
+    with pytest.raises(ValueError, match="nothing to refine with"):
+        refining.refine(tiny[0], tiny[1], *decoded, 30.0, ddim(grid(cosine, 1)), KEY)
+    with pytest.raises(ValueError, match="nothing to refine with"):
+        refining.windows(tiny[0], (64, 64))
