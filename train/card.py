@@ -15,7 +15,7 @@ import sys
 from jaxlic import models
 from jaxlic.core import Rescaler
 from jaxlic.files import disk
-from jaxlic.report import complexity, evaluation
+from jaxlic.report import anchors, complexity, evaluation
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -59,9 +59,9 @@ def write_card(
 
 
 def _codec_figures(points: dict) -> dict:
-    name = next(codec for codec in points if codec not in evaluation.STANDARD)
-    anchors = [codec for codec in evaluation.STANDARD if codec in points]
-    rates = {anchor: evaluation.bd_rates(points, anchor)[name] for anchor in anchors}
+    name = next(codec for codec in points if codec not in anchors.STANDARD)
+    found = [codec for codec in anchors.STANDARD if codec in points]
+    rates = {anchor: evaluation.bd_rates(points, anchor)[name] for anchor in found}
     return {
         "kodak": {f"vs {anchor}": f"{rate:+.1f} %" for anchor, rate in rates.items() if rate},
         "kodak_range": "{:.2f} to {:.2f}".format(*evaluation.common_rates(points)),

@@ -8,7 +8,7 @@ import pathlib
 from typing import Any
 
 from jaxlic.commands import options
-from jaxlic.commands.messages import progress, quietly
+from jaxlic.commands.messages import progress, quietly, remark
 from jaxlic.errors import UsageError
 
 
@@ -20,6 +20,7 @@ def add(commands: Any) -> None:
         run,
         "measure rate and fidelity of models and standard codecs on a folder, with real files",
         "  jaxlic eval kodak/ --codecs jpeg,webp,avif\n"
+        "  jaxlic eval kodak/ --codecs avif,avif-best,jxl-9,hevc,vvc --keep kept/\n"
         "  jaxlic eval kodak/ --models base,mymodel --qualities 20,50,80 --json out.json\n"
         "  jaxlic eval kodak/ --models sain-x2,bicubic-x2 --border 2\n"
         "  jaxlic eval kodak/ --models base,mymodel --anchor base --metrics ms-ssim,jnd\n"
@@ -32,7 +33,20 @@ def add(commands: Any) -> None:
         help="ids or folders, bicubic-x2 and bicubic-x4, by comma; '' for none",
     )
     parser.add_argument(
-        "--codecs", default="jpeg,webp", help="of jpeg, webp, avif, jxl, by comma; '' for none"
+        "--codecs",
+        default="jpeg,webp",
+        help="by comma, '' for none; default jpeg,webp. Of jpeg, jpeg-progressive, webp, avif "
+        "(Pillow's defaults), avif-best (speed 2, 4:4:4, tuned for PSNR: slow), jxl (effort 7), "
+        "jxl-9, and through a program ffmpeg of yours hevc (x265, 4:4:4) and vvc (vvenc, 4:2:0: "
+        "slower still), which are left out if it has none",
+    )
+    parser.add_argument(
+        "--keep",
+        type=pathlib.Path,
+        metavar="DIR",
+        help="write the files of codecs (not of models) there as they are made, and take them "
+        "from there if they are: slow codecs run once, a run that was stopped goes on; "
+        "seconds then count decoding alone",
     )
     parser.add_argument("--qualities", type=options.qualities, help="for the models, by comma")
     parser.add_argument(
@@ -61,19 +75,15 @@ def run(args: argparse.Namespace) -> int:
     """Measures, prints, writes."""
     from jaxlic.commands.code import builders_in
     from jaxlic.files import disk, images
-    from jaxlic.report import evaluation, judges
+    from jaxlic.report import anchors, evaluation, judges
 
     if not args.folder.is_dir():
         raise UsageError(f"{args.folder}: no such folder")
     files = images.find(args.folder)
     if not files:
         raise UsageError(f"{args.folder}: holds no image")
-    codecs: dict[str, Any] = {}
     builders = builders_in(args.code)
-    for name in filter(None, args.codecs.split(",")):
-        if name not in evaluation.STANDARD:
-            raise UsageError(f"codecs are {', '.join(evaluation.STANDARD)}, got {name!r}")
-        codecs[name] = (evaluation.standard(name), evaluation.QUALITIES[name])
+    codecs = _standard(args)
     for name in filter(None, args.models.split(",")):
         codecs |= evaluation.learned(name, args.qualities, builders=builders)
     if not codecs:
@@ -99,12 +109,32 @@ def run(args: argparse.Namespace) -> int:
         disk.write_bytes(args.plot, evaluation.plot(points, f"{len(files)} images"))
     print(f"{len(files)} images, averages; rate is bytes of the files")
     _table(records, columns, distances)
-    anchors = [name for name in evaluation.STANDARD if name in points]
-    anchors += [args.anchor] if args.anchor and args.anchor not in anchors else []
-    if anchors:
+    against = [name for name in anchors.STANDARD if name in points]
+    against += [args.anchor] if args.anchor and args.anchor not in against else []
+    if against:
         for column in ("psnr", *columns):
-            _bd_rates(records, column, anchors)
+            _bd_rates(records, column, against)
     return 0
+
+
+def _standard(args: argparse.Namespace) -> dict[str, Any]:
+    """The standard codecs that are wanted and can be had; of others it says why not."""
+    from jaxlic.report import anchors
+
+    codecs: dict[str, Any] = {}
+    for name in filter(None, args.codecs.split(",")):
+        if name not in anchors.STANDARD:
+            raise UsageError(f"codecs are {', '.join(anchors.STANDARD)}, got {name!r}")
+        reason = anchors.missing(name)
+        if reason is None:
+            codecs[name] = (anchors.standard(name, keep=args.keep), anchors.QUALITIES[name])
+        elif name not in anchors.OPTIONAL:
+            raise UsageError(reason)
+        else:
+            remark(f"{name} is left out: {reason}")
+    if args.keep is not None:
+        args.keep.mkdir(parents=True, exist_ok=True)
+    return codecs
 
 
 def _bd_rates(records: list[dict[str, Any]], column: str, anchors: list[str]) -> None:
@@ -113,16 +143,18 @@ def _bd_rates(records: list[dict[str, Any]], column: str, anchors: list[str]) ->
 
     points = evaluation.curves(records, column)
     low, high = evaluation.common_rates(points)
+    width = {anchor: max(9, len("vs " + anchor)) for anchor in anchors}
     print(
         f"\nBD-rate in % at equal {column}, {low:.2f} to {high:.2f} bpp\n{'codec':16} "
-        + " ".join(f"{'vs ' + anchor:>9}" for anchor in anchors)
+        + " ".join(f"{'vs ' + anchor:>{width[anchor]}}" for anchor in anchors)
     )
     found = [evaluation.bd_rates(points, anchor, column) for anchor in anchors]
     for codec in points:
         cells = (rates[codec] for rates in found)
+        texts = ("-" if cell is None else f"{cell:+.1f}" for cell in cells)
         print(
             f"{codec:16} "
-            + " ".join(f"{'-':>9}" if cell is None else f"{cell:>+9.1f}" for cell in cells)
+            + " ".join(f"{text:>{w}}" for text, w in zip(texts, width.values(), strict=True))
         )
 
 
@@ -133,7 +165,8 @@ def _table(records: list[dict[str, Any]], more: list[str], distances: dict[Any, 
     names = dict.fromkeys(r["codec"] for r in records)
     anchors = [name for name in ("jpeg", "webp") if name in names]
     metrics = {
-        name: evaluation.averages(records, name) for name in ("bpp", "psnr", "psnr_y", "ssim_y")
+        name: evaluation.averages(records, name)
+        for name in ("bpp", "psnr", "psnr_y", "ssim_y", "seconds")
     }
     extra = {name: evaluation.averages(records, name) for name in more}
     if distances:
@@ -144,15 +177,15 @@ def _table(records: list[dict[str, Any]], more: list[str], distances: dict[Any, 
     print(f"luma is Y{note if anchors else ''}\n")
     print(
         f"{'codec':16} {'quality':>7} {'bpp':>7} {'PSNR':>6} {'Y-PSNR':>6} {'Y-SSIM':>6} "
-        + " ".join([*heads, *(f"{name:>10}" for name in extra)])
+        f"{'seconds':>7} " + " ".join([*heads, *(f"{name:>10}" for name in extra)])
     )
     for codec in names:
         for key in sorted(key for key in metrics["bpp"] if key[0] == codec):
-            bpp, psnr, psnr_y, ssim_y = (metrics[name][key] for name in metrics)
+            bpp, psnr, psnr_y, ssim_y, seconds = (metrics[name][key] for name in metrics)
             cells = (column[key] for column in equal)
             print(
                 f"{codec:16} {key[1]:>7g} {bpp:>7.3f} {psnr:>6.2f} "
-                f"{psnr_y:>6.2f} {ssim_y:>6.4f} "
+                f"{psnr_y:>6.2f} {ssim_y:>6.4f} {seconds:>7.2f} "
                 + " ".join(
                     [f"{'-':>7}" if cell is None else f"{cell:>7.2f}" for cell in cells]
                     + [f"{column[key]:>10.4f}" for column in extra.values()]

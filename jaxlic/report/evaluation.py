@@ -13,18 +13,12 @@ from jaxlic import api
 from jaxlic.core import Builder
 from jaxlic.files import classic, images
 from jaxlic.metrics import scores
+from jaxlic.report.anchors import STANDARD, RoundTrip
 from jaxlic.report.judges import Judge, scaled
 from jaxlic.rescaling.bicubic import RestoredBicubic
 from jaxlic.rescaling.rescaler import rescaler
 from jaxlic.thumbnail import ImageRescaler
 
-STANDARD = ("jpeg", "webp", "avif", "jxl")
-QUALITIES = {
-    "jpeg": (5, 10, 20, 30, 40, 50, 60, 70, 80, 85, 90),
-    "webp": (0, 5, 15, 30, 45, 60, 70, 80, 85, 90, 95),
-    "avif": (15, 25, 35, 45, 55, 65, 75, 80, 85),
-    "jxl": (20, 35, 50, 60, 70, 80, 85, 90),
-}
 MODEL_QUALITIES = (1, 5, 15, 25, 35, 45, 55, 65, 75, 85, 95)
 THUMBNAIL_QUALITIES = (30, 50, 70, 80, 90)
 BICUBIC = {"bicubic-x2": 2, "bicubic-x4": 4}
@@ -33,17 +27,6 @@ BD_RATES = (0.2, 1.0)  # Bits a pixel.
 
 Record = dict[str, Any]
 Watch = Callable[[tuple[str, float], np.ndarray, np.ndarray], None]
-RoundTrip = Callable[[np.ndarray, float], tuple[int, np.ndarray]]
-
-
-def standard(codec: str) -> RoundTrip:
-    """A codec of `classic.encode` as (image, quality) -> (bytes of the file, image)."""
-
-    def round_trip(image: np.ndarray, quality: float) -> tuple[int, np.ndarray]:
-        data = classic.encode(image, codec, int(quality))
-        return len(data), classic.decode(data, codec)
-
-    return round_trip
 
 
 def learned(

@@ -54,3 +54,17 @@ def test_profiles_that_are_too_long_for_jpeg_are_refused(photo):
         classic.encode(photo, "jpeg", 90, icc=bytes(1 << 24))
     data = classic.encode(photo, "webp", 90, icc=bytes(1000))
     assert len(data) > 1000
+
+
+def test_every_codec_names_its_encoder_and_its_settings():
+    for codec, (format_, settings) in classic.CODECS.items():
+        if format_ == "JXL":
+            pytest.importorskip("imagecodecs")
+        words = classic.encoder(codec)
+        assert str(settings) in words and any(c.isdigit() for c in words)
+
+
+def test_progressive_jpeg_has_the_same_pixels_in_scans(photo):
+    plain, scans = (classic.encode(photo, c, 70) for c in ("jpeg", "jpeg-progressive"))
+    assert b"\xff\xc2" in scans and b"\xff\xc2" not in plain[:1000]
+    np.testing.assert_array_equal(classic.decode(plain, "jpeg"), classic.decode(scans, "jpeg"))

@@ -4,20 +4,20 @@ from PIL import Image
 
 from jaxlic import cli
 from jaxlic.metrics import scores
-from jaxlic.report import evaluation
+from jaxlic.report import anchors, evaluation
 from tests.conftest import DATA
 
 FILE = DATA / "kodim23_crop.png"
 
 
 def test_records_hold_real_bytes_and_real_error():
-    codecs = {"jpeg": (evaluation.standard("jpeg"), (50, 90))}
+    codecs = {"jpeg": (anchors.standard("jpeg"), (50, 90))}
     records = list(evaluation.evaluate([FILE], codecs))
     assert [r["quality"] for r in records] == [50, 90]
     low, high = records
     assert low["bytes"] < high["bytes"] and low["psnr"] < high["psnr"]
     image = np.asarray(Image.open(FILE))
-    size, back = evaluation.standard("jpeg")(image, 50)
+    size, back = anchors.standard("jpeg")(image, 50)
     error = np.mean((image.astype(float) - back) ** 2)
     assert low["bytes"] == size
     assert low["psnr"] == pytest.approx(10 * np.log10(255**2 / error))
@@ -77,7 +77,7 @@ def test_the_command_compares_thumbnails_with_whole_images(tmp_path, capsys):
     assert cli.main([*arguments, "--qualities", "50,90", "--border", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     row = next(line for line in lines if line.startswith("bicubic-x2/webp"))
-    assert len(row.split()) == 7 and 0 < float(row.split()[5]) < 1
+    assert len(row.split()) == 8 and 0 < float(row.split()[5]) < 1
 
 
 def test_bd_rate_at_equal_values_of_a_measure_where_less_is_better():

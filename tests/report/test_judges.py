@@ -4,7 +4,7 @@ import pytest
 from jaxlic.errors import ModelError
 from jaxlic.files.weights import save_arrays
 from jaxlic.metrics import frechet
-from jaxlic.report import evaluation, judges
+from jaxlic.report import anchors, evaluation, judges
 from tests.conftest import DATA
 from tests.metrics.test_efficientnet import random_arrays
 
@@ -13,7 +13,7 @@ SHIPS = {name: None for name in ("ms-ssim", "gmsd", "jnd", "st-lpips")}
 
 
 def test_measures_are_added_to_the_records():
-    codecs = {"jpeg": (evaluation.standard("jpeg"), (20, 95))}
+    codecs = {"jpeg": (anchors.standard("jpeg"), (20, 95))}
     judge = judges.judge(SHIPS)
     low, high = evaluation.evaluate([FILE], codecs, judge=judge)
     assert set(judges.columns(list(SHIPS))) <= set(low)
