@@ -36,9 +36,9 @@ def add(commands: Any) -> None:
         "--codecs",
         default="jpeg,webp",
         help="by comma, '' for none; default jpeg,webp. Of jpeg, jpeg-progressive, webp, avif "
-        "(Pillow's defaults), avif-best (speed 2, 4:4:4, tuned for PSNR: slow), jxl (effort 7), "
-        "jxl-9, and through a program ffmpeg of yours hevc (x265, 4:4:4) and vvc (vvenc, 4:2:0: "
-        "slower still), which are left out if it has none",
+        "(Pillow's defaults), avif-best (speed 2, 4:4:4, tuned for PSNR: slow), jxl (effort "
+        "7), jxl-9, and through a program ffmpeg of yours hevc (x265, 4:4:4) and vvc (vvenc, "
+        "4:2:0: slower still), which are left out if it has none",
     )
     parser.add_argument(
         "--keep",

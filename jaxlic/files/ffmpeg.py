@@ -15,6 +15,7 @@ import signal
 import subprocess
 import tempfile
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxlic.errors import ImageError, one_line
@@ -122,7 +123,7 @@ def _planes(rgb: np.ndarray, codec: str) -> bytes:
     x[..., 1:] += _CENTRE - 128 * _SCALE
     planes = [x[..., 0], x[..., 1], x[..., 2]]
     if codec == "vvc":
-        chroma = np.asarray(resize.bicubic_down(x[None, ..., 1:], 2))[0]
+        chroma = np.asarray(resize.bicubic_down(jnp.asarray(x[None, ..., 1:]), 2))[0]
         planes[1:] = [chroma[..., 0], chroma[..., 1]]
     return b"".join(np.clip(np.rint(p), 0, _MAX).astype("<u2").tobytes() for p in planes)
 
@@ -132,7 +133,8 @@ def _rgb(samples: np.ndarray, codec: str, size: tuple[int, int]) -> np.ndarray:
     n = size[0] * size[1]
     if codec == "vvc":
         half = samples[n:].reshape(1, 2, size[0] // 2, size[1] // 2).astype(np.float32)
-        chroma = np.asarray(resize.bicubic_up(half.transpose(0, 2, 3, 1), 2))[0]
+        half = jnp.asarray(half.transpose(0, 2, 3, 1))
+        chroma = np.asarray(resize.bicubic_up(half, 2))[0]
     else:
         chroma = samples[n:].reshape(2, *size).astype(np.float32).transpose(1, 2, 0)
     x = np.concatenate([samples[:n].reshape(*size, 1).astype(np.float32), chroma], -1)
