@@ -343,3 +343,21 @@ def test_a_user_without_home_or_name_sees_no_traceback(tmp_path, photo_file):
         command, env=bare, capture_output=True, timeout=120, check=False, cwd=DATA.parent.parent
     )
     assert done.returncode == 0 and done.stderr == b"", done.stderr
+
+
+def test_planning_takes_a_time_in_proportion_to_the_files(tmp_path):
+    def seconds(count):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        for i in range(count):
+            (folder / f"{i}.png").write_bytes(b"")
+        args = argparse.Namespace(inputs=[folder], output=tmp_path / "out", keep_suffix=False)
+        args.force, args.skip_existing = False, True
+        taken = []
+        for _ in range(3):
+            began = time.process_time()
+            assert len(jobs(args, images.find, ".jlic").jobs) == count
+            taken.append(time.process_time() - began)
+        return min(taken)
+
+    assert seconds(1600) < 24 * seconds(200)  # 8 times if linear, 64 if quadratic.
