@@ -13,6 +13,7 @@ from jaxlic.commands import (
     evaluate,
     explain,
     info,
+    kpi,
     models,
     targets,
     upscale,
@@ -28,6 +29,7 @@ COMMANDS = (
     info,
     models,
     evaluate,
+    kpi,
     explain,
     targets,
 )
@@ -36,6 +38,7 @@ COMMANDS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command. 0: all done; 2: something about the input; 130: interrupted."""
     args = _parser().parse_args(argv)
+    args.argv = list(sys.argv[1:] if argv is None else argv)
     settle()
     from jaxlic.files.cache import keep_compiled
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import pathlib
 from typing import Any
 
-from jaxlic.commands import options
+from jaxlic.commands import options, reporting
 from jaxlic.commands.messages import progress, quietly, remark
 from jaxlic.errors import UsageError
 
@@ -24,7 +23,8 @@ def add(commands: Any) -> None:
         "  jaxlic eval kodak/ --models base,mymodel --qualities 20,50,80 --json out.json\n"
         "  jaxlic eval kodak/ --models sain-x2,bicubic-x2 --border 2\n"
         "  jaxlic eval kodak/ --models base,mymodel --anchor base --metrics ms-ssim,jnd\n"
-        "  jaxlic eval kodak/ --plot curves.png",
+        "  jaxlic eval kodak/ --plot curves.png\n"
+        "  jaxlic eval kodak/ --report out/       # a page to look at, out/index.html",
     )
     parser.add_argument("folder", type=pathlib.Path, help="a folder of images")
     parser.add_argument(
@@ -61,13 +61,15 @@ def add(commands: Any) -> None:
         help="more measures, by comma: ms-ssim, gmsd, st-lpips, jnd (share of pixels beyond "
         "their just-noticeable difference, and mean excess); with a file each, for networks "
         "that do not ship: st-lpips-vgg=FILE, lpips-alex=FILE, lpips-vgg=FILE, dists=FILE, "
-        "fd-effnetlite0=FILE (python -m jaxlic.metrics.convert --help)",
+        "fd-effnetlite0=FILE, agreement-effnetlite0=FILE "
+        "(python -m jaxlic.metrics.convert --help)",
     )
     parser.add_argument(
         "--anchor", metavar="NAME", help="a model to give BD-rates against, beside the codecs"
     )
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all records")
     parser.add_argument("--plot", type=pathlib.Path, metavar="FILE", help="draw the curves")
+    reporting.add(parser)
     options.add_code(parser)
 
 
@@ -76,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
     from jaxlic.commands.code import builders_in
     from jaxlic.files import disk, images
     from jaxlic.report import anchors, evaluation, judges
+    from jaxlic.report import records as tables
 
     if not args.folder.is_dir():
         raise UsageError(f"{args.folder}: no such folder")
@@ -91,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
     wanted = judges.parse(args.metrics)
     if args.anchor and args.anchor not in codecs:
         raise UsageError(f"--anchor is one of {', '.join(codecs)}, got {args.anchor!r}")
+    reporting.check(args)
     judge, together = judges.judge(wanted), judges.collector(wanted)
     total = len(files) * sum(len(qualities) for _, qualities in codecs.values())
     watch = together.add if together else None
@@ -99,12 +103,13 @@ def run(args: argparse.Namespace) -> int:
     points = evaluation.curves(records)
     distances = together.distances() if together else {}
     columns = judges.columns(list(wanted))
+    summary = {"records": records, "curves": points}
+    if together:
+        keys = sorted(distances)
+        summary[judges.SET] = [[*key, distances[key]] for key in keys]
+    text = tables.to_json(summary)
     if args.json:
-        summary = {"records": records, "curves": points}
-        if together:
-            keys = sorted(distances)
-            summary[judges.SET] = [[*key, distances[key]] for key in keys]
-        disk.write_bytes(args.json, (json.dumps(summary, indent=1) + "\n").encode())
+        disk.write_bytes(args.json, text.encode())
     if args.plot:
         disk.write_bytes(args.plot, evaluation.plot(points, f"{len(files)} images"))
     print(f"{len(files)} images, averages; rate is bytes of the files")
@@ -112,8 +117,11 @@ def run(args: argparse.Namespace) -> int:
     against = [name for name in anchors.STANDARD if name in points]
     against += [args.anchor] if args.anchor and args.anchor not in against else []
     if against:
-        for column in ("psnr", *columns):
+        for column in ("psnr", *(c for c in columns if not judges.is_agreement(c))):
             _bd_rates(records, column, against)
+    if args.report:
+        there_and_back = {name: round_trip for name, (round_trip, _) in codecs.items()}
+        reporting.write(args, records, text, columns, distances, files, there_and_back, judge)
     return 0
 
 

@@ -158,3 +158,11 @@ def _exif(comment: str) -> bytes:
     exif = Image.Exif()
     exif.get_ifd(EXIF_IFD)[USER_COMMENT] = ASCII + comment.encode("ascii")
     return exif.tobytes()
+
+
+def libraries() -> dict[str, str]:
+    """Versions of the libraries in C beneath, by name."""
+    from PIL import features
+
+    names = {"libjpeg-turbo": "libjpeg_turbo", "libwebp": "webp", "libavif": "avif"}
+    return {name: features.version(key) or "not built in" for name, key in names.items()}

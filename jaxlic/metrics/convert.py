@@ -24,6 +24,7 @@ EPILOG = """examples:
     python -m jaxlic.metrics.convert efficientnet-lite0-57934424.pth lite0.safetensors
   then:
     jaxlic eval photos/ --metrics dists=vgg16.safetensors,fd-effnetlite0=lite0.safetensors
+    jaxlic eval photos/ --metrics agreement-effnetlite0=lite0.safetensors
   or, in Python:
     jaxlic.metrics.perceptual("lpips-alex", path="alexnet.safetensors").distance(x, y)
 
@@ -111,6 +112,9 @@ def _efficientnet(state):
         kernel = state[f"{conv}.weight"] * scale[:, None, None, None]
         arrays[f"{place}/kernel"] = kernel.transpose(2, 3, 1, 0)
         arrays[f"{place}/bias"] = state[f"{norm}.bias"] - scale * state[f"{norm}.running_mean"]
+    if "_fc.weight" in state:  # Features do without; what classifies needs it.
+        arrays["classifier/kernel"] = state["_fc.weight"].T
+        arrays["classifier/bias"] = state["_fc.bias"]
     return {name: np.ascontiguousarray(a, np.float32) for name, a in arrays.items()}
 
 

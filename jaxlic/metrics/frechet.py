@@ -23,7 +23,7 @@ from jaxlic.errors import ModelError
 from jaxlic.files.weights import load_arrays
 from jaxlic.metrics import efficientnet
 
-PATCH = 224
+PATCH, _SHORTER = 224, 256
 _SOURCE = "579344248a93e230"  # How the SHA-256 of the published file begins.
 
 
@@ -59,7 +59,8 @@ def assemble(arrays: dict[str, np.ndarray]) -> Callable[[jax.Array], jax.Array]:
     expected |= {
         name.replace("kernel", "bias"): (shape[-1],) for name, shape in expected.items()
     }
-    if {name: a.shape for name, a in arrays.items()} != expected:
+    found = {n: a.shape for n, a in arrays.items() if not n.startswith("classifier/")}
+    if found != expected:
         raise ModelError("these are not the weights of EfficientNet-Lite0")
     weights = {
         name: {
@@ -69,6 +70,34 @@ def assemble(arrays: dict[str, np.ndarray]) -> Callable[[jax.Array], jax.Array]:
         for name in efficientnet.shapes()
     }
     return lambda x: efficientnet.efficientnet_lite0(weights, x)
+
+
+def classifier(path: str | pathlib.Path) -> Callable[[jax.Array], jax.Array]:
+    """Logits `[B, 1000]` of ImageNet's classes, of `[B, H, W, 3]` in [0, 1]; jittable.
+
+    The middle 224 pixels after the shorter side was reduced to 256, as the network is tested.
+
+    Args:
+        path: of the converted network.
+
+    Raises:
+        ModelError: as `extractor`, or if it was converted without its classifier.
+    """
+    features, (arrays, _) = extractor(path), load_arrays(path)
+    kernel, bias = (arrays.get(f"classifier/{part}") for part in ("kernel", "bias"))
+    if kernel is None or bias is None or kernel.shape != (efficientnet.FEATURES, len(bias)):
+        raise ModelError(f"{path}: has no classifier; convert the network again")
+
+    def logits(x: jax.Array) -> jax.Array:
+        height, width = x.shape[1:3]
+        scale = _SHORTER / min(height, width)
+        size = max(round(height * scale), _SHORTER), max(round(width * scale), _SHORTER)
+        small = jax.image.resize(x, (len(x), *size, 3), "linear", antialias=True)
+        top, left = ((n - PATCH) // 2 for n in size)
+        middle = small[:, top : top + PATCH, left : left + PATCH]
+        return features(middle) @ jnp.asarray(kernel, jnp.float32) + jnp.asarray(bias)
+
+    return logits
 
 
 def patches(image: np.ndarray, size: int = PATCH) -> np.ndarray:

@@ -93,12 +93,15 @@ def bd_rate(
         rates: bits a pixel between which the curves are compared.
 
     Raises:
-        ValueError: if a curve has too few points, or covers less than half of the range.
+        ValueError: if a curve has too few points, or covers less than half of the range, or
+            the curves have no value in common.
         ImportError: without the extra `jaxlic[eval]`.
     """
     import bjontegaard
 
     a, b = (_resample(curve, rates) for curve in (anchor, test))
+    if max(a[1].min(), b[1].min()) >= min(a[1].max(), b[1].max()):
+        raise ValueError("the curves have no value in common")
     found = bjontegaard.bd_rate(
         *a, *b, method="pchip", require_matching_points=False, min_overlap=0
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import pathlib
-from collections.abc import Callable
+import zlib
 
 import numpy as np
 
 from jaxlic.errors import ImageError
 from jaxlic.files import classic, disk, ffmpeg
+from jaxlic.report.round_trip import RoundTrip
 
 STANDARD = (*classic.CODECS, *ffmpeg.CODECS)
 OPTIONAL = tuple(ffmpeg.CODECS)  # Left out where a user has not the program.
@@ -27,8 +28,6 @@ QUALITIES = {
     "vvc": (18, 23, 28, 33, 38, 43, 48),
 }
 
-RoundTrip = Callable[[np.ndarray, float], tuple[int, np.ndarray]]
-
 
 def missing(codec: str) -> str | None:
     """Why a codec of `STANDARD` cannot be had here, in a line; None if it can."""
@@ -40,7 +39,7 @@ def missing(codec: str) -> str | None:
 
 
 def standard(codec: str, *, keep: pathlib.Path | None = None) -> RoundTrip:
-    """A codec of `STANDARD` as (image, quality) -> (bytes of the file, decoded image).
+    """A codec of `STANDARD`; as (image, quality) -> (bytes of the file, decoded image) too.
 
     Args:
         codec: its name.
@@ -52,24 +51,34 @@ def standard(codec: str, *, keep: pathlib.Path | None = None) -> RoundTrip:
         ImageError: from the round trip, if it cannot be encoded or a file that was kept is
             damaged.
     """
+    taken: dict[int, pathlib.Path] = {}  # By checksum: where a file came from.
 
-    def round_trip(image: np.ndarray, quality: float) -> tuple[int, np.ndarray]:
+    def encode(image: np.ndarray, quality: float) -> bytes:
         path = None if keep is None else keep / _name(codec, image, int(quality))
         if path is None or not path.exists():
             data = _encode(image, codec, int(quality))
             if path is not None:
                 disk.write_bytes(path, data)
-            return len(data), _decode(data, codec, image.shape[:2])
+            return data
         data = disk.read_bytes(path)
+        taken[zlib.crc32(data)] = path
+        return data
+
+    def decode(data: bytes, size: tuple[int, int]) -> np.ndarray:
+        path = taken.get(zlib.crc32(data)) if taken else None
+        if path is None:
+            return _decode(data, codec, size)
         try:
-            back = _decode(data, codec, image.shape[:2])
+            back = _decode(data, codec, size)
         except Exception as error:  # Plug-ins raise of a wide range of types.
             raise ImageError(f"{path}: damaged image ({error})") from error
-        if back.shape != image.shape:
+        if back.shape[:2] != tuple(size):
             raise ImageError(f"{path}: is of another image")
-        return len(data), back
+        return back
 
-    return round_trip
+    highest = ffmpeg.qp_of(codec, 0) if codec in ffmpeg.CODECS else 100
+    settings = missing(codec) or _encoder(codec)
+    return RoundTrip(encode, decode, span=(0, highest), timed=keep is None, settings=settings)
 
 
 def _encode(image: np.ndarray, codec: str, quality: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pathlib
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -13,8 +14,9 @@ from jaxlic import api
 from jaxlic.core import Builder
 from jaxlic.files import classic, images
 from jaxlic.metrics import scores
-from jaxlic.report.anchors import STANDARD, RoundTrip
+from jaxlic.report.anchors import STANDARD
 from jaxlic.report.judges import Judge, scaled
+from jaxlic.report.round_trip import RoundTrip, names
 from jaxlic.rescaling.bicubic import RestoredBicubic
 from jaxlic.rescaling.rescaler import rescaler
 from jaxlic.thumbnail import ImageRescaler
@@ -49,25 +51,32 @@ def learned(
         note = codec.note
         return _thumbnails(str(model), codec.downscale, codec.upscale, qualities, note)
 
-    def round_trip(image: np.ndarray, quality: float) -> tuple[int, np.ndarray]:
-        data = codec.compress(image, quality)
-        return len(data), codec.decompress(data)
-
-    return {str(model): (round_trip, qualities or MODEL_QUALITIES)}
+    there_and_back = RoundTrip(
+        codec.compress,
+        lambda data, shape: codec.decompress(data),
+        whole=False,
+        span=(1, 100),
+        settings=f"stream {codec.model.stream.hex()}, weights {codec.model.pixels.hex()}",
+    )
+    return {str(model): (there_and_back, qualities or MODEL_QUALITIES)}
 
 
 def _thumbnails(name, down, up, qualities, note=None):
     last: dict[str, Any] = {}  # An image is reduced once for all qualities.
 
     def through(format_: str) -> RoundTrip:
-        def round_trip(image: np.ndarray, quality: float) -> tuple[int, np.ndarray]:
+        def encode(image: np.ndarray, quality: float) -> bytes:
             if last.get("image") is not image:
                 last.update(image=image, small=down(image))
             comment = None if note is None else note(image.shape[:2]).text()
-            data = classic.encode(last["small"], format_, round(quality), comment=comment)
-            return len(data), up(classic.decode(data, format_), image.shape[:2])
+            return classic.encode(last["small"], format_, round(quality), comment=comment)
 
-        return round_trip
+        settings = f"thumbnail in {format_}: {classic.encoder(format_)}"
+        return RoundTrip(
+            encode,
+            lambda data, shape: up(classic.decode(data, format_), shape),
+            settings=settings,
+        )
 
     qualities = qualities or THUMBNAIL_QUALITIES
     return {f"{name}/{f}": (through(f), qualities) for f in ("jpeg", "webp")}
@@ -84,34 +93,46 @@ def evaluate(
     """Yields a record for each file, codec and quality.
 
     A record holds codec, image, quality, bytes, bpp, psnr (RGB), psnr_y and ssim_y (luma,
-    `border` pixels cropped), border, and seconds (there and back; making a thumbnail counts
-    for the first of its files alone), and what `judge` says of image and decoded image.
-    `watch` is shown every (codec, quality), image and decoded image.
+    `border` pixels cropped), border, seconds (there and back; making a thumbnail counts for
+    the first of its files alone) and of these encode_seconds (NaN where files may have been
+    kept from another run) and decode_seconds, and what
+    `judge` says of image and decoded image; where there is something to say, also note (what
+    was lost when the image was read) and generated (see `RoundTrip`). `watch` is shown every
+    (codec, quality), image and decoded image.
 
     Raises:
         images.ImageError: if a file is no image.
     """
-    for file in files:
-        image = images.read(file).rgb
+    files = list(files)
+    for file, called in zip(files, names(files), strict=True):
+        picture = images.read(file)
+        image, extra = picture.rgb, {"note": "; ".join(picture.notes)} if picture.notes else {}
         for name, (round_trip, qualities) in codecs.items():
             for quality in qualities:
                 began = time.perf_counter()
-                size, back = round_trip(image, quality)
-                seconds = time.perf_counter() - began
+                data = round_trip.encode(image, quality)
+                middle = time.perf_counter()
+                back = round_trip.decode(data, (image.shape[0], image.shape[1]))
+                ended = time.perf_counter()
                 if watch is not None:
                     watch((name, quality), image, back)
+                generated = round_trip.generated
                 yield {
                     "codec": name,
-                    "image": file.name,
+                    "image": called,
                     "quality": quality,
-                    "bytes": size,
-                    "bpp": 8 * size / (image.shape[0] * image.shape[1]),
+                    "bytes": len(data),
+                    "bpp": 8 * len(data) / (image.shape[0] * image.shape[1]),
                     "psnr": scores.psnr(image, back),
                     "psnr_y": scores.psnr_luma(image, back, border),
                     "ssim_y": scores.ssim_luma(image, back, border),
                     "border": border,
-                    "seconds": seconds,
+                    "seconds": ended - began,
+                    "encode_seconds": middle - began if round_trip.timed else math.nan,
+                    "decode_seconds": ended - middle,
                     **(judge(image, back) if judge else {}),
+                    **extra,
+                    **({"generated": dict(generated)} if generated else {}),
                 }
 
 

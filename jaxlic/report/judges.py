@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,8 @@ Judge = Callable[[np.ndarray, np.ndarray], dict[str, float]]
 
 SET = "fd-effnetlite0"  # Of all images together.
 JND = ("jnd_share", "jnd_excess")
-NAMES = ("ms-ssim", "gmsd", "jnd", "st-lpips", *METRICS, SET)
+AGREEMENT = "agreement-effnetlite0"  # Whether a network still sees the same.
+NAMES = ("ms-ssim", "gmsd", "jnd", "st-lpips", *METRICS, SET, AGREEMENT)
 _SMALLEST = {"ms-ssim": 161, "gmsd": 4}
 _PLAIN = {"ms-ssim": distortion.ms_ssim, "gmsd": distortion.gmsd}
 
@@ -33,7 +35,9 @@ def parse(text: str) -> dict[str, str | None]:
         name, equals, path = item.partition("=")
         if name not in NAMES:
             raise Error(f"metrics are {', '.join(NAMES)}, got {name!r}")
-        ships = not name.startswith(("lpips", "dists", "fd-")) and name != "st-lpips-vgg"
+        ships = (
+            not name.startswith(("lpips", "dists", "fd-", "agree")) and name != "st-lpips-vgg"
+        )
         if not ships and not path:
             raise Error(f"{name} needs its network: {name}=FILE (docs/perceptual.md)")
         if equals and ships:
@@ -59,9 +63,13 @@ def judge(wanted: dict[str, str | None]) -> Judge:
     Raises:
         ModelError: if a network cannot be read.
     """
-    functions = {name: _PLAIN[name] for name in wanted if name in _PLAIN}
+    functions: dict[str, Callable[..., jax.Array]] = {
+        name: _PLAIN[name] for name in wanted if name in _PLAIN
+    }
     for name, path in wanted.items():
-        if name not in _PLAIN and name not in ("jnd", SET):
+        if name == AGREEMENT:
+            functions[name] = _agreement(path)
+        elif name not in _PLAIN and name not in ("jnd", SET):
             metric = "st-lpips-alex" if name == "st-lpips" else name
             functions[name] = perceptual(metric, path=path).distance
 
@@ -81,6 +89,35 @@ def judge(wanted: dict[str, str | None]) -> Judge:
     return lambda image, back: {k: float(v) for k, v in measure(image, back).items()}
 
 
+def agreement(answer: Callable[[np.ndarray], Any], name: str = "agreement") -> Judge:
+    """Whether a program of yours answers of the decoded image what it answers of the original.
+
+    As `judge` of `evaluate`, for which dictionaries of several judges may be joined; columns
+    whose names begin with "agreement" are what `jaxlic kpi` calls a task.
+
+    Args:
+        answer: uint8 `[H, W, 3]` to anything that can be compared with `==`.
+        name: of the column, 1.0 or 0.0.
+    """
+    last: dict[str, Any] = {}  # An original comes again at every quality.
+
+    def compare(image: np.ndarray, back: np.ndarray) -> dict[str, float]:
+        if last.get("image") is not image:
+            last.update(image=image, answer=answer(image))
+        return {name: float(bool(answer(back) == last["answer"]))}
+
+    return compare
+
+
+def _agreement(path: str | None) -> Callable[..., jax.Array]:
+    logits = frechet.classifier(str(path))
+
+    def same(x: jax.Array, y: jax.Array) -> jax.Array:
+        return (logits(x).argmax(axis=-1) == logits(y).argmax(axis=-1)).astype(jnp.float32)
+
+    return same
+
+
 def collector(wanted: dict[str, str | None]) -> frechet.Collector | None:
     """What gathers features for the measure of all images together, if that is wanted.
 
@@ -91,9 +128,16 @@ def collector(wanted: dict[str, str | None]) -> frechet.Collector | None:
     return None if path is None else frechet.Collector(frechet.extractor(path))
 
 
+def is_agreement(column: str) -> bool:
+    """Whether a column holds answers, 1 or 0, of which no BD-rate is made."""
+    return column.startswith("agreement")
+
+
 def scaled(column: str, value: np.ndarray) -> np.ndarray:
-    """A measure such that more is better: dB for what ends at 0 or 1."""
+    """A measure such that more is better: dB for what ends at 0 or 1, % for agreement."""
     if column.startswith("psnr"):
         return value
+    if is_agreement(column):
+        return 100 * value
     rest = 1 - value if "ssim" in column else value
     return -10 * np.log10(np.maximum(rest, 1e-6))

@@ -4,43 +4,33 @@
     python -m tests.benchmarks.ladder results.json
 
 BD-rate of PSNR (RGB) against VTM over 0.2 to 1.0 bits a pixel. Ours are bytes of files and
-8-bit images; the others are the points in `kodak_published.csv`, which their authors or
-CompressAI have published (sources there). Their VTM behaves as version 9.1.
+8-bit images; the others are the points in `jaxlic/report/kodak_published.csv`, which their
+authors or CompressAI have published (sources there). Their VTM behaves as version 9.1.
+`jaxlic eval --report` shows the same ladder on its page.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import pathlib
 
-from jaxlic.metrics.scores import bd_rate
-
-PUBLISHED = pathlib.Path(__file__).with_name("kodak_published.csv")
-ANCHOR = "VTM"
+from jaxlic.report import published
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("results", type=pathlib.Path, help="what `jaxlic eval --json` wrote")
     args = parser.parse_args()
-    curves: dict[str, list[tuple[float, float]]] = {}
-    with open(PUBLISHED, newline="") as file:
-        for row in csv.DictReader(file):
-            curves.setdefault(row["codec"], []).append((float(row["bpp"]), float(row["psnr"])))
-    published = set(curves)
-    for name, points in json.loads(args.results.read_text())["curves"].items():
-        curves[name] = [(bpp, psnr) for _, bpp, psnr in points]
-    standing = []
-    for name, curve in curves.items():
-        try:
-            standing.append((bd_rate(curves[ANCHOR], curve), name))
-        except ValueError as error:
-            print(f"{name}: {error}")
-    print("BD-rate in % against VTM; * published")
-    for value, name in sorted(standing):
-        print(f"{value:>+8.1f}  {name}{' *' if name in published else ''}")
+    curves = json.loads(args.results.read_text())["curves"]
+    measured = {name: [(p[1], p[2]) for p in points] for name, points in curves.items()}
+    known = published.read()[0]["psnr"]
+    standing = published.ladder(measured, known, "psnr")
+    for name in measured.keys() - {name for _, name, _ in standing}:
+        print(f"{name}: its curve does not cover enough of 0.2 to 1.0 bits a pixel")
+    print(f"BD-rate in % against {next(iter(known))}; * published")
+    for value, name, was in standing:
+        print(f"{value:>+8.1f}  {name}{' *' if was else ''}")
 
 
 if __name__ == "__main__":

@@ -56,3 +56,10 @@ def test_luma_metrics_at_their_limits(photo):
         scores.psnr_luma(photo, photo, 96)
     with pytest.raises(ValueError, match="cannot be compared"):
         scores.ssim_luma(photo, photo[1:])
+
+
+def test_curves_without_a_common_value_have_no_bd_rate():
+    pytest.importorskip("bjontegaard")
+    curve = [(0.1 * 2**i, 30.0 + i) for i in range(6)]
+    with pytest.raises(ValueError, match="no value in common"):
+        scores.bd_rate(curve, [(rate, value + 40) for rate, value in curve])

@@ -4,7 +4,7 @@ import pytest
 from jaxlic import cli
 from jaxlic.errors import ImageError
 from jaxlic.files import classic, ffmpeg
-from jaxlic.report import anchors
+from jaxlic.report import anchors, evaluation
 from tests.conftest import DATA
 
 FILE = DATA / "kodim23_crop.png"
@@ -87,3 +87,12 @@ def test_the_command_leaves_out_what_cannot_be_had_and_keeps_files(
     assert "nothing to evaluate" in capsys.readouterr().err
     assert cli.main([*command, "--codecs", "gif"]) == 2
     assert set(ffmpeg.CODECS) <= set(anchors.OPTIONAL)
+
+
+def test_a_kept_file_is_not_timed_and_settings_name_the_encoder(photo, tmp_path):
+    kept, fresh = anchors.standard("jpeg", keep=tmp_path), anchors.standard("jpeg")
+    assert fresh.timed and not kept.timed
+    assert "4:2:0" in fresh.settings and "Pillow" in fresh.settings
+    codecs = {"jpeg": (kept, (50,))}
+    (record,) = evaluation.evaluate([FILE], codecs)
+    assert np.isnan(record["encode_seconds"]) and record["decode_seconds"] > 0

@@ -53,3 +53,27 @@ def test_more_is_better_on_the_scale():
     assert judges.scaled("psnr_y", np.array(30.0)) == 30
     assert judges.scaled("ms_ssim", np.array(0.99)) == pytest.approx(20)
     assert judges.scaled("jnd_share", np.array(0.01)) == pytest.approx(20)
+
+
+def test_agreement_is_whether_the_answer_stays():
+    image = np.full((40, 50, 3), 100, np.uint8)
+    judge = judges.agreement(lambda picture: int(picture.mean()) // 10, "agreement-tens")
+    assert judge(image, image + 5) == {"agreement-tens": 1.0}
+    assert judge(image, image + 15) == {"agreement-tens": 0.0}
+    assert judges.scaled("agreement-tens", np.array(0.5)) == 50
+
+
+def test_a_network_that_sees_the_same_agrees(tmp_path):
+    path = tmp_path / "lite0.safetensors"
+    arrays = random_arrays()
+    save_arrays(path, arrays, "579344248a93e230" + 48 * "0")
+    with pytest.raises(ModelError, match="has no classifier"):
+        judges.judge({judges.AGREEMENT: str(path)})
+    rng = np.random.default_rng(3)
+    arrays["classifier/kernel"] = rng.normal(size=(1280, 5)).astype(np.float32)
+    arrays["classifier/bias"] = np.zeros(5, np.float32)
+    save_arrays(path, arrays, "579344248a93e230" + 48 * "0")
+    judge = judges.judge(judges.parse(f"{judges.AGREEMENT}={path}"))
+    image = np.asarray(rng.integers(0, 256, (40, 60, 3)), np.uint8)
+    assert judge(image, image) == {"agreement_effnetlite0": 1.0}
+    assert judges.columns([judges.AGREEMENT]) == ["agreement_effnetlite0"]
