@@ -47,7 +47,7 @@ def axis(metric: str) -> str:
         return f"{name(metric)}, dB"
     if is_agreement(metric):
         return f"{name(metric)}, % of images"
-    rest = f"1 - {name(metric)}" if "ssim" in metric else name(metric)
+    rest = "1 - x" if "ssim" in metric else "x"
     return f"{name(metric)}, dB: -10 log10({rest})"
 
 

@@ -101,7 +101,7 @@ def compare(
 
     The budget of an image is the size that the first codec whose qualities are whole numbers
     comes nearest to each rate with; the others, which are finer, are searched to meet it. A
-    rate that one of them did not come down or up to in the records is moved to where all do.
+    rate that one of them does not come down or up to is moved to where all do.
 
     Args:
         files: (name in the records, file).
@@ -129,11 +129,11 @@ def compare(
         image = images.read_rgb(file)
         height, width = image.shape[:2]
         crop = _middle(width, height)
-        sizes = [[size for _, size in known[name, called]] for name in codecs]
-        least, most = max(map(min, sizes)), min(map(max, sizes))
         found = []
         for rate in rates:
-            budget = min(max(rate * width * height / 8, least), most)
+            budget = rate * width * height / 8
+            spans = [_reach(c, image, budget, known[n, called]) for n, c in codecs.items()]
+            budget = min(max(budget, *(low for low, _ in spans)), *(high for _, high in spans))
             budget = len(search(codecs[lead], image, budget, known[lead, called]).data)
             at_rate = {}
             for name, codec in codecs.items():
@@ -172,6 +172,18 @@ def spread(records: Sequence[dict[str, Any]], count: int) -> list[str]:
         return list(values)
     places = np.unique(np.linspace(0, len(ordered) - 1, count).round().astype(int))
     return [ordered[i] for i in places]
+
+
+def _reach(
+    codec: RoundTrip, image: np.ndarray, budget: float, known: list[tuple[float, int]]
+) -> tuple[int, int]:
+    """The smallest and the largest file known; if need be, those at the ends of the span."""
+    sizes = [size for _, size in known]
+    beyond = (min(sizes) > budget, max(sizes) < budget)
+    for end, wanted in zip(codec.span, beyond, strict=True):
+        if wanted and all(quality != end for quality, _ in known):
+            known.append((end, len(codec.encode(image, end))))
+    return min(size for _, size in known), max(size for _, size in known)
 
 
 def _middle(width: int, height: int) -> tuple[int, int, int, int]:

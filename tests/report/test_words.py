@@ -28,5 +28,5 @@ def test_it_is_said_what_intervals_and_pictures_are_of():
 
 def test_settings_versions_and_the_command_are_there():
     text = words.origin(_result(["<x>.png"]), "jaxlic eval '<photos>'")
-    assert "4:2:0, optimised Huffman tables; qualities 5" in text and "2 pixels" in text
+    assert "4:2:0" in text and "; qualities 5" in text and "2 pixels" in text
     assert "&lt;photos&gt;" in text and "libjpeg-turbo" in text and "<photos>" not in text

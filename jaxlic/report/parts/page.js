@@ -173,11 +173,12 @@ const drawTable = () => {
   $("records").tBodies[0].replaceChildren(...rows.map(r => {
     const row = make("tr");
     row.append(...columns.map(([key, , digits]) => {
-      if (key !== "note") return make(key === "image" ? "th" : "td", shown(r[key], key === "quality" && r.quality % 1 ? 2 : digits), digits === null ? "" : "number");
-      const cell = make("td", r.note || "", "wide"), at = images.findIndex(image => image.name === r.image);
-      if (r.generated) cell.append(" ", badge(r.generated));
+      const at = key === "image" ? images.findIndex(image => image.name === r.image) : -1;
+      const text = shown(r[key], key === "quality" && r.quality % 1 ? 2 : digits);
+      const cell = make(key === "image" ? "th" : "td", at >= 0 ? undefined : key === "note" ? r.note || "" : text, key === "note" ? "wide" : digits === null ? "" : "number");
+      if (key === "note" && r.generated) cell.append(" ", badge(r.generated));
       if (at >= 0) {
-        const button = cell.appendChild(make("button", "look"));
+        const button = cell.appendChild(make("button", r.image));
         button.type = "button";
         button.setAttribute("aria-label", `Look at ${r.image}`);
         button.addEventListener("click", () => { $("image").value = at; if (r.codec !== $("right").value) $("left").value = r.codec; look(); $("compare").scrollIntoView(); $("image").focus(); });
