@@ -12,6 +12,7 @@ from jaxlic.commands import (
     downscale,
     evaluate,
     explain,
+    export,
     info,
     kpi,
     models,
@@ -31,6 +32,7 @@ COMMANDS = (
     evaluate,
     kpi,
     explain,
+    export,
     targets,
 )
 

@@ -13,7 +13,7 @@ LAYERS = [
     {"entropy", "losses", "metrics"},
     {"codecs", "rescaling"},
     {"builders", "coding", "models", "refining"},
-    {"thumbnail", "api"},
+    {"thumbnail", "api", "portable"},
     {"report"},
     {"commands", "cli", "__main__", "__init__"},
 ]
@@ -26,6 +26,7 @@ DOORS = {
     "tensorflow_compression": {"entropy.tfc_coder"},
     "safetensors": {"files.weights"},
     "torch": {"metrics.convert"},
+    "jax2onnx": {"portable"},
     "grain": set(),
     "optax": set(),
     "orbax": set(),

@@ -31,7 +31,7 @@ class QualityGain(nn.Module):
         table = self.param("log_gain", nn.initializers.zeros, (self.anchors, self.channels))
         t = (quality - MIN_QUALITY) / (MAX_QUALITY - MIN_QUALITY)
         weights = jnp.maximum(
-            0, 1 - jnp.abs(t[:, None] * (self.anchors - 1) - jnp.arange(self.anchors))
+            0.0, 1 - jnp.abs(t[:, None] * (self.anchors - 1) - jnp.arange(self.anchors))
         )
         base = self.log_start + (self.log_end - self.log_start) * t
         return jnp.exp(base[:, None] + weights @ table)[:, None, None, :]
