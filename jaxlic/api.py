@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from jaxlic import coding, forks, models
 from jaxlic.core import MAX_QUALITY, MIN_QUALITY, Builder, Codec
 from jaxlic.entropy import range_coder
 from jaxlic.errors import BitstreamError, Error, ImageError, ModelError
-from jaxlic.files import bitstream, classic
+from jaxlic.files import bitstream, classic, held
 from jaxlic.files.bitstream import File, Header
 from jaxlic.files.images import Picture
 from jaxlic.files.opening import check_size
@@ -31,9 +32,12 @@ class ImageCodec:
 
     Attributes:
         model: the pure functions (`model.codec`), parameters and tables underneath.
+        counts: how many windows of images may be in one call of the device, descending to 1;
+            each is a program to compile.
     """
 
     model: Model
+    counts: Sequence[int] = coding.COUNTS
 
     def compress(
         self,
@@ -55,35 +59,44 @@ class ImageCodec:
         Raises:
             Error: if image, quality or coder is not as above.
         """
+        return self.compress_many([image], quality, coder=coder, max_pixels=max_pixels)[0]
+
+    def compress_many(
+        self,
+        images: Sequence[np.ndarray | Picture],
+        quality: float = DEFAULT_QUALITY,
+        *,
+        coder: str = range_coder.NAMES[0],
+        max_pixels: int = bitstream.MAX_PIXELS,
+        pool: Executor | None = None,
+    ) -> list[bytes]:
+        """As `compress`, for images whose windows go to the device together.
+
+        Each becomes the bytes that it becomes alone. Images that have much the same size gain
+        most; `pool` is for threads that code what the device has done while it does the next.
+        """
         forks.check()
-        picture = image if isinstance(image, Picture) else _picture(image)
+        pictures = [x if isinstance(x, Picture) else held.picture(x) for x in images]
         _check_quality(quality)
-        height, width = _check_picture(picture, max_pixels)
+        for picture in pictures:
+            held.check(picture, max_pixels)
         chosen = range_coder.named(coder)
         hundredths = round(quality * bitstream.QUALITY_STEPS)
-        m, codec = self.model, self.codec
-        payloads = coding.compress(
-            codec,
+        m = self.model
+        coded = coding.compress_batch(
+            self.codec,
             m.params,
             m.tables,
-            picture.rgb,
-            hundredths / bitstream.QUALITY_STEPS,
+            [picture.rgb for picture in pictures],
+            [hundredths / bitstream.QUALITY_STEPS] * len(pictures),
             range_coder=chosen,
+            counts=self.counts,
+            pool=pool,
         )
-        header = Header(
-            m.number,
-            m.stream,
-            hundredths,
-            height,
-            width,
-            chosen.number,
-            tiles=len(payloads),
-            levels=codec.geometry.levels,
-            exact=codec.exact,
-        )
-        alpha = None if picture.alpha is None else classic.encode_grey(picture.alpha)
-        icc = None if picture.icc is None else bitstream.deflate(picture.icc)
-        return bitstream.pack(File(header, tuple(map(tuple, payloads)), alpha, icc))
+        return [
+            self._packed(picture, payloads, hundredths, chosen.number)
+            for picture, payloads in zip(pictures, coded, strict=True)
+        ]
 
     def decompress(self, data: bytes, *, max_pixels: int = bitstream.MAX_PIXELS) -> np.ndarray:
         """The image in a `.jlic` file: uint8 `[H, W, 3]`, or `[H, W, 4]` if it has alpha.
@@ -110,7 +123,9 @@ class ImageCodec:
         settings = self._settings(file, max_pixels)
         icc = bitstream.profile(file)
         h, m = file.header, self.model
-        rgb = coding.decompress(self.codec, m.params, m.tables, file.payloads, **settings)
+        rgb = coding.decompress(
+            self.codec, m.params, m.tables, file.payloads, counts=self.counts, **settings
+        )
         alpha = None
         if file.alpha is not None:
             try:
@@ -140,6 +155,24 @@ class ImageCodec:
         """The pure functions."""
         assert isinstance(self.model.codec, Codec)
         return self.model.codec
+
+    def _packed(
+        self, picture: Picture, payloads: list[list[bytes]], quality: int, coder: int
+    ) -> bytes:
+        m, codec = self.model, self.codec
+        header = Header(
+            m.number,
+            m.stream,
+            quality,
+            *picture.rgb.shape[:2],
+            coder,
+            tiles=len(payloads),
+            levels=codec.geometry.levels,
+            exact=codec.exact,
+        )
+        alpha = None if picture.alpha is None else classic.encode_grey(picture.alpha)
+        icc = None if picture.icc is None else bitstream.deflate(picture.icc)
+        return bitstream.pack(File(header, tuple(map(tuple, payloads)), alpha, icc))
 
     def _settings(self, file: File, max_pixels: int) -> dict[str, Any]:
         """What decoding needs to know of a file, once it is this model's and plausible."""
@@ -264,32 +297,3 @@ def _numbered(number: int) -> str | None:
 def _check_quality(quality: float) -> None:
     if not MIN_QUALITY <= quality <= MAX_QUALITY:
         raise Error(f"quality must be in [1, 100], got {quality}")
-
-
-def _check_picture(picture: Picture, max_pixels: int) -> tuple[int, int]:
-    """Height and width of what a file can hold: whatever is accepted can be read again."""
-    rgb, alpha = picture.rgb, picture.alpha
-    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
-        raise Error(f"an image is uint8 [H, W, 3], got {rgb.dtype} {list(rgb.shape)}")
-    if alpha is not None and (alpha.dtype != np.uint8 or alpha.shape != rgb.shape[:2]):
-        raise Error(
-            f"alpha is uint8 {list(rgb.shape[:2])}, got {alpha.dtype} {list(alpha.shape)}"
-        )
-    height, width = rgb.shape[:2]
-    check_size(width, height, min(max_pixels, bitstream.MAX_PIXELS))
-    if max(height, width) > bitstream.MAX_SIDE:
-        raise Error(f"{width}x{height} has a side of over {bitstream.MAX_SIDE} pixels")
-    return height, width
-
-
-def _picture(image: np.ndarray) -> Picture:
-    image = np.asarray(image)
-    if image.dtype != np.uint8 or image.ndim not in (2, 3) or 0 in image.shape:
-        raise Error(f"an image is uint8 [H, W, 3], got {image.dtype} {list(image.shape)}")
-    if image.ndim == 2:
-        image = np.repeat(image[..., None], 3, axis=-1)
-    if image.shape[-1] == 4:
-        return Picture(np.ascontiguousarray(image[..., :3]), image[..., 3].copy())
-    if image.shape[-1] != 3:
-        raise Error(f"an image has 3 or 4 channels, got {image.shape[-1]}")
-    return Picture(image)

@@ -9,14 +9,16 @@ buffers of the same size, go to the device together; coding is for the host.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from jaxlic.core import Codec, Params
+from jaxlic.core import MAX_QUALITY, Codec, Params
 from jaxlic.entropy.range_coder import CONSTRICTION, RangeCoder
 from jaxlic.entropy.tables import TableSets
 from jaxlic.ops.tiling import TILE, Pair, Tile, cut, edge_for, fill, padded, place, tiles
@@ -24,7 +26,7 @@ from jaxlic.ops.tiling import TILE, Pair, Tile, cut, edge_for, fill, padded, pla
 Payloads = Sequence[Sequence[bytes]]  # By tile, then by level.
 
 _EDGES = (128, 256, 512, 768)
-_BATCH = 8  # Windows in one call, at most.
+COUNTS = (8, 4, 2, 1)  # Windows in one call; each is a program of its own.
 _AHEAD = 32  # Windows that may be in memory.
 
 
@@ -65,10 +67,16 @@ def compress_batch(
     *,
     range_coder: RangeCoder = CONSTRICTION,
     edge: int = TILE,
+    counts: Sequence[int] = COUNTS,
+    pool: Executor | None = None,
 ) -> list[list[list[bytes]]]:
-    """As `compress`, for images of any sizes; each has the payloads that it has alone."""
+    """As `compress`, for images of any sizes; each has the payloads that it has alone.
+
+    `counts` says how many windows may be in one call of the device, descending to 1. `pool`
+    is for threads that code what the device has done while it does the next.
+    """
     g = codec.geometry
-    payloads: list[list[list[bytes]]] = [[] for _ in images]
+    coded: list[list[Callable[[], list[bytes]]]] = [[] for _ in images]
     places = [
         (i, tile)
         for i, image in enumerate(images)
@@ -83,12 +91,56 @@ def compress_batch(
     def run(*batch: np.ndarray) -> jax.Array:
         return codec.analyse(params, *batch)
 
-    for (i, tile), y in zip(places, _on_device(run, windows()), strict=True):
+    for (i, tile), y in zip(places, _on_device(run, windows(), counts), strict=True):
         inner = tile.shrunk(g.latent_stride)
         top, left = np.subtract(inner.start, inner.window_start)
         y = y[top : top + inner.shape[0], left : left + inner.shape[1]]
-        payloads[i].append(codec.encode(params, tables, y, qualities[i], range_coder))
-    return payloads
+        code = functools.partial(codec.encode, params, tables, y, qualities[i], range_coder)
+        coded[i].append(_done(code()) if pool is None else pool.submit(code).result)
+    return [[payloads() for payloads in image] for image in coded]
+
+
+def buffers(codec: Codec, shape: Pair, *, edge: int = TILE) -> frozenset[Pair]:
+    """Sizes of the windows that the device sees of an image of this shape.
+
+    Images that have them in common are served by the same compiled programs.
+    """
+    g = codec.geometry
+    found = tiles(*padded(*shape, g.stride), g.halo, edge=edge)
+    return frozenset(_buffer(tile, g.halo, edge) for tile in found)
+
+
+def warm(
+    codec: Codec,
+    params: Params,
+    tables: TableSets,
+    sizes: Iterable[Pair],
+    *,
+    range_coder: RangeCoder = CONSTRICTION,
+    counts: Sequence[int] = COUNTS,
+    decode: bool = False,
+) -> None:
+    """Runs all programs for windows of some sizes once, so that they are compiled.
+
+    Args:
+        codec, params, tables, range_coder: as of `compress`.
+        sizes: of windows, as `buffers` tells.
+        counts: as of `compress_batch`.
+        decode: whether those that decode are wanted too.
+    """
+    ratio, quality = codec.geometry.latent_stride, MAX_QUALITY / 2
+    for height, width in sizes:
+        for count in counts:
+            size = np.full((count, 2), (height, width), np.int32)
+            qualities = np.full(count, quality, np.float32)
+            blank = np.zeros((count, height, width, 3), np.uint8)
+            y = np.asarray(codec.analyse(params, blank, qualities, size))
+            if decode:
+                codec.synthesise(params, np.zeros_like(y), qualities, size, None)
+        payloads = codec.encode(params, tables, y[0], quality, range_coder)
+        if decode:
+            shape = (height // ratio, width // ratio)
+            codec.decode(params, tables, payloads, quality, shape, range_coder, None)
 
 
 def latents(
@@ -135,9 +187,13 @@ def synthesise(
     quality: float,
     *,
     edge: int = TILE,
+    counts: Sequence[int] = COUNTS,
     key: jax.Array | None = None,
 ) -> np.ndarray:
-    """The image of a latent: uint8 `[*shape, 3]`. Arguments as of `latents`."""
+    """The image of a latent: uint8 `[*shape, 3]`.
+
+    Arguments as of `latents`, `counts` as of `compress_batch`.
+    """
     g = codec.geometry
     found = list(tiles(*padded(*shape, g.stride), g.halo, edge=edge))
 
@@ -152,7 +208,7 @@ def synthesise(
         return codec.synthesise(params, *batch, key)
 
     image = np.empty((*shape, 3), np.uint8)
-    for tile, x in zip(found, _on_device(run, windows()), strict=True):
+    for tile, x in zip(found, _on_device(run, windows(), counts), strict=True):
         place(image, x, tile)
     return image
 
@@ -167,6 +223,7 @@ def decompress(
     *,
     range_coder: RangeCoder = CONSTRICTION,
     edge: int = TILE,
+    counts: Sequence[int] = COUNTS,
     key: jax.Array | None = None,
 ) -> np.ndarray:
     """As `latents`, but on to the image, uint8 `[*shape, 3]`."""
@@ -181,7 +238,7 @@ def decompress(
         edge=edge,
         key=key,
     )
-    return synthesise(codec, params, y_hat, shape, quality, edge=edge, key=key)
+    return synthesise(codec, params, y_hat, shape, quality, edge=edge, counts=counts, key=key)
 
 
 class _Window(NamedTuple):
@@ -199,13 +256,17 @@ def _buffer(tile: Tile, halo: int, edge: int) -> Pair:
     return edge_for(height, edges), edge_for(width, edges)
 
 
+def _done(value: list[bytes]) -> Callable[[], list[bytes]]:
+    return lambda: value
+
+
 def _on_device(
-    run: Callable[..., jax.Array], windows: Iterable[_Window]
+    run: Callable[..., jax.Array], windows: Iterable[_Window], counts: Sequence[int]
 ) -> Iterator[np.ndarray]:
     """`run(arrays, qualities, sizes)` for all windows, those of equal buffers together.
 
-    A batch is a power of two, so that few programs have to be compiled; what comes out is in
-    the order of the windows, a few of which are in memory at a time.
+    A batch is of one of a few `counts`, so that few programs have to be compiled; what comes
+    out is in the order of the windows, a few of which are in memory at a time.
     """
     remaining = iter(windows)
     while chunk := list(itertools.islice(remaining, _AHEAD)):
@@ -215,7 +276,7 @@ def _on_device(
         results: dict[int, np.ndarray] = {}
         for buffer, members in groups.items():
             while members:
-                count = min(_BATCH, 1 << len(members).bit_length() - 1)
+                count = next(n for n in counts if n <= len(members))
                 batch, members = members[:count], members[count:]
                 outputs = run(
                     np.stack([fill(chunk[i].part, buffer) for i in batch]),

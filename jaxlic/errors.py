@@ -19,6 +19,10 @@ class FileError(Error):
     """A file that cannot be read or written."""
 
 
+class StorageError(FileError):
+    """Storage that gives no answer, though it was asked for long."""
+
+
 class ImageError(FileError):
     """An image that cannot be read or written."""
 

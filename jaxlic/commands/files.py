@@ -11,7 +11,7 @@ import pathlib
 import sys
 from collections import Counter
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jaxlic.commands.messages import (
     STREAM,
@@ -128,7 +128,7 @@ def picture(source: pathlib.Path, *, max_pixels: int | None = None) -> Picture:
     """Reads an image, and tells what a user should know about it. Raises Error."""
     from jaxlic.files import images
 
-    limit = {} if max_pixels is None else {"max_pixels": max_pixels}
+    limit: dict[str, Any] = {} if max_pixels is None else {"max_pixels": max_pixels}
     data = _stdin() if source is STREAM else source
     with naming(source), overheard() as lines:
         read = images.read(data, **limit)

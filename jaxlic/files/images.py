@@ -54,7 +54,9 @@ def find(folder: pathlib.Path) -> list[pathlib.Path]:
     return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
 
 
-def read(source: str | pathlib.Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
+def read(
+    source: str | pathlib.Path | bytes, *, name: str = "", max_pixels: int = MAX_PIXELS
+) -> Picture:
     """Reads an image: upright (EXIF orientation applied), as 8-bit RGB.
 
     It is PNG, JPEG, WebP, TIFF, BMP or JPEG XL, whatever its name ends in. Grey, palette and
@@ -64,14 +66,15 @@ def read(source: str | pathlib.Path | bytes, *, max_pixels: int = MAX_PIXELS) ->
 
     Args:
         source: a regular file, or the bytes of one.
+        name: what errors call it, where it is bytes: the object that they are of.
         max_pixels: the most that are decoded.
 
     Raises:
         ImageError: if the file is missing, damaged, not such an image, or has more pixels.
     """
-    with _file(source) as (file, format_):
+    name = name if isinstance(source, bytes) else str(source)
+    with _file(source, name) as (file, format_):
         if format_ == "JXL":
-            name = "" if isinstance(source, bytes) else str(source)
             return _read_jxl(disk.read_bounded(file, name), max_pixels)
         image, icc, notes = opening.opened(file, format_, max_pixels=max_pixels)
         with image:
@@ -145,7 +148,11 @@ def comment_of(source: str | pathlib.Path | bytes) -> str | None:
     whoever uses it must check it.
     """
     try:
-        with _file(source) as (file, format_), opening.opened(file, format_).image as image:
+        name = "" if isinstance(source, bytes) else str(source)
+        with (
+            _file(source, name) as (file, format_),
+            opening.opened(file, format_).image as image,
+        ):
             return _comment(image)
     except ImageError:
         return None
@@ -162,10 +169,10 @@ def _comment(image: Any) -> str | None:
 
 
 @contextlib.contextmanager
-def _file(source: str | pathlib.Path | bytes) -> Generator[tuple[BinaryIO, str]]:
+def _file(source: str | pathlib.Path | bytes, name: str) -> Generator[tuple[BinaryIO, str]]:
     """An open file and its format. What is raised inside becomes one type of error."""
     of_bytes = isinstance(source, bytes)
-    prefix = "" if of_bytes else f"{source}: "
+    prefix = f"{name}: " if name else ""
     try:
         with io.BytesIO(source) if of_bytes else disk.open_regular(source) as file:
             format_ = opening.kind(file.read(16))

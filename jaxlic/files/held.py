@@ -1,0 +1,39 @@
+"""Pictures that a `.jlic` file can hold: whatever is accepted can be read again."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from jaxlic.errors import Error
+from jaxlic.files import bitstream
+from jaxlic.files.images import Picture
+from jaxlic.files.opening import check_size
+
+
+def check(picture: Picture, max_pixels: int) -> None:
+    """Raises Error if a file cannot hold `picture`, or it has more pixels."""
+    rgb, alpha = picture.rgb, picture.alpha
+    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
+        raise Error(f"an image is uint8 [H, W, 3], got {rgb.dtype} {list(rgb.shape)}")
+    if alpha is not None and (alpha.dtype != np.uint8 or alpha.shape != rgb.shape[:2]):
+        raise Error(
+            f"alpha is uint8 {list(rgb.shape[:2])}, got {alpha.dtype} {list(alpha.shape)}"
+        )
+    height, width = rgb.shape[:2]
+    check_size(width, height, min(max_pixels, bitstream.MAX_PIXELS))
+    if max(height, width) > bitstream.MAX_SIDE:
+        raise Error(f"{width}x{height} has a side of over {bitstream.MAX_SIDE} pixels")
+
+
+def picture(image: np.ndarray) -> Picture:
+    """Of an array: uint8 `[H, W, 3]`, `[H, W]` grey or `[H, W, 4]` with alpha; else Error."""
+    image = np.asarray(image)
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or 0 in image.shape:
+        raise Error(f"an image is uint8 [H, W, 3], got {image.dtype} {list(image.shape)}")
+    if image.ndim == 2:
+        image = np.repeat(image[..., None], 3, axis=-1)
+    if image.shape[-1] == 4:
+        return Picture(np.ascontiguousarray(image[..., :3]), image[..., 3].copy())
+    if image.shape[-1] != 3:
+        raise Error(f"an image has 3 or 4 channels, got {image.shape[-1]}")
+    return Picture(image)
