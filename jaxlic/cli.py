@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from jaxlic.commands import (
+    batch,
     compress,
     decompress,
     downscale,
@@ -34,6 +35,7 @@ COMMANDS = (
     explain,
     export,
     targets,
+    batch,
 )
 
 

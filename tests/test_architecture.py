@@ -14,7 +14,7 @@ LAYERS = [
     {"codecs", "rescaling"},
     {"builders", "coding", "models", "refining"},
     {"thumbnail", "api", "portable"},
-    {"report"},
+    {"batch", "report"},
     {"commands", "cli", "__main__", "__init__"},
 ]
 # core.py names types of the layers above, for readers and type checkers alone.
@@ -27,6 +27,9 @@ DOORS = {
     "safetensors": {"files.weights"},
     "torch": {"metrics.convert"},
     "jax2onnx": {"portable"},
+    "fsspec": {"batch.store"},
+    "pyarrow": {"batch.rows"},
+    "ray": {"batch.engines.ray"},
     "grain": set(),
     "optax": set(),
     "orbax": set(),

@@ -1,0 +1,36 @@
+"""How large an image is, from the first bytes of its file."""
+
+from __future__ import annotations
+
+import io
+
+from jaxlic.files import jxl, opening
+
+ENOUGH = (1 << 16, 1 << 20)  # Bytes that tell the size of nearly all files, and of the others.
+_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
+
+
+def size(data: bytes) -> tuple[int, int] | None:
+    """Height and width of the image, upright as `images.read` makes it.
+
+    Args:
+        data: the beginning of a file, or all of it.
+
+    Returns:
+        None if it cannot be told: of no image, of a damaged one, or because the size stands
+        further on. Nothing is decoded.
+    """
+    try:
+        format_ = opening.kind(data[:16])
+        if format_ is None:
+            return None
+        if format_ == "JXL":
+            head = jxl.header(data)
+            return head.height, head.width
+        with opening.opened(io.BytesIO(data), format_).image as image:
+            turned = image.getexif().get(_ORIENTATION) in _TURNED
+            return (image.width, image.height) if turned else (image.height, image.width)
+    except MemoryError:
+        raise
+    except Exception:  # Plug-ins raise a wide range of types on what is cut off or damaged.
+        return None
