@@ -13,6 +13,8 @@ _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 def size(data: bytes) -> tuple[int, int] | None:
     """Height and width of the image, upright as `images.read` makes it.
 
+    Of WebP files, and PNG whose EXIF data come last, the orientation is not known: as stored.
+
     Args:
         data: the beginning of a file, or all of it.
 
@@ -27,8 +29,13 @@ def size(data: bytes) -> tuple[int, int] | None:
         if format_ == "JXL":
             head = jxl.header(data)
             return head.height, head.width
+        if format_ == "WEBP":  # Its plug-in wants all of the file.
+            width, height = opening.webp_size(data[:30])
+            return height, width
         with opening.opened(io.BytesIO(data), format_).image as image:
-            turned = image.getexif().get(_ORIENTATION) in _TURNED
+            # PNG's would decode the pixels to find out whether there is one behind them.
+            there = "exif" in image.info or format_ == "TIFF"
+            turned = there and image.getexif().get(_ORIENTATION) in _TURNED
             return (image.width, image.height) if turned else (image.height, image.width)
     except MemoryError:
         raise

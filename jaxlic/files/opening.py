@@ -72,7 +72,7 @@ def opened(file: BinaryIO, format_: str, *, max_pixels: int = MAX_PIXELS) -> Ope
     prepared = png.prepare(file) if format_ == "PNG" else png.Prepared(file)
     if format_ == "WEBP":  # Memory for all of it is taken when the plug-in opens it.
         file.seek(0)
-        check_size(*_webp_size(file.read(30)), max_pixels)
+        check_size(*webp_size(file.read(30)), max_pixels)
     prepared.file.seek(0)
     image = _plugin(format_)(prepared.file)
     check_size(image.width, image.height, max_pixels)
@@ -122,7 +122,7 @@ def _tiff() -> Any:
     return Tiff
 
 
-def _webp_size(prefix: bytes) -> tuple[int, int]:
+def webp_size(prefix: bytes) -> tuple[int, int]:
     """Width and height in the first 30 bytes of a WebP file."""
     name, body = prefix[12:16], prefix[20:]
 

@@ -7,6 +7,7 @@ not used: what is finished stands in the job's folder.
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any, NamedTuple
 
 from jaxlic.batch.drive import Died, Event, Finished, Raised, Ready
@@ -64,6 +65,9 @@ class OnRay:
 
     def __init__(self, setting: Setting, workers: int | None = None):
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        alone = "RAY_ADDRESS" not in os.environ
+        if alone:  # Its name is of another time: Ray then listens on the loopback alone.
+            os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
         try:
             import ray
         except ImportError as error:
@@ -71,8 +75,11 @@ class OnRay:
         self._ray, self._setting = ray, setting
         self._began = not ray.is_initialized()
         if self._began:
-            here = {} if os.environ.get("RAY_ADDRESS") else _alone()
-            ray.init(log_to_driver=False, logging_level="warning", **here)
+            with warnings.catch_warnings():
+                # The driver has begun JAX, and Ray starts programs: that is no fork to fear.
+                warnings.filterwarnings("ignore", "os.fork", RuntimeWarning)
+                here = _alone() if alone else {}
+                ray.init(log_to_driver=False, logging_level="error", **here)
         self._actors = actors(ray.nodes(), workers)
         if not self._actors:
             raise Error("the Ray cluster has neither CPUs nor GPUs to give")
@@ -122,7 +129,6 @@ def _alone() -> dict[str, Any]:
         "address": "local",
         "include_dashboard": False,
         "num_cpus": cores,
-        "_node_ip_address": "127.0.0.1",
     }
 
 
