@@ -98,9 +98,11 @@ class Store(NamedTuple):
         def work() -> list[str]:
             fs, path = filesystem(url)
             try:
-                return [name.rstrip("/").rsplit("/", 1)[-1] for name in fs.ls(path, False)]
+                found = [name.rstrip("/") for name in fs.ls(path, False)]
             except FileNotFoundError:
                 return []
+            # Some stores list an empty folder as itself.
+            return [name.rsplit("/", 1)[-1] for name in found if name != path.rstrip("/")]
 
         return patiently(work, url, self.patience)
 

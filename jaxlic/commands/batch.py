@@ -137,19 +137,21 @@ def _drive(
 
 
 def _engine(args: argparse.Namespace, setting: Any) -> Any:
+    from jaxlic.batch.worker import prepare
+
+    work = functools.partial(prepare, setting)
     if args.share is not None:
         from jaxlic.batch.engines import inline, local
-        from jaxlic.batch.worker import prepare
 
         local.stop_on_signal()
-        return inline.Inline(functools.partial(prepare, setting))
+        return inline.Inline(work)
     if args.engine == "ray":
         from jaxlic.batch.engines import ray
 
-        return ray.OnRay(setting, args.workers)
+        return ray.OnRay(work, args.workers)
     from jaxlic.batch.engines import local
 
-    return local.Local(setting, args.workers)
+    return local.Local(work, args.workers)
 
 
 def _status(folder: Any, errors: int) -> int:

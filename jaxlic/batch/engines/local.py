@@ -10,12 +10,15 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
 from jaxlic.batch.drive import Died, Event, Finished, Raised, Ready
-from jaxlic.batch.worker import Setting, prepare
+from jaxlic.batch.shard import Done
 from jaxlic.errors import Error
+
+Prepare = Callable[..., Callable[[int], Done]]
 
 _PATIENCE = 30.0  # Seconds in which workers may end the window that they are at.
 
@@ -62,12 +65,13 @@ class Local:
     """Processes with a pipe each.
 
     Args:
-        setting: for the workers.
+        prepare: what a process does first, given `threads`: makes the function that does a
+            shard. It is pickled.
         workers: how many; None for as many as `placements` finds.
     """
 
-    def __init__(self, setting: Setting, workers: int | None = None):
-        self._setting, self._placements = setting, placements(workers)
+    def __init__(self, prepare: Prepare, workers: int | None = None):
+        self._prepare, self._placements = prepare, placements(workers)
         self.workers = len(self._placements)
         self._context = multiprocessing.get_context("spawn")
         self._running: dict[int, tuple[Any, Connection]] = {}
@@ -76,7 +80,7 @@ class Local:
         """Starts a process."""
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
-            target=_main, args=(self._setting, self._placements[worker], theirs), daemon=True
+            target=_main, args=(self._prepare, self._placements[worker], theirs), daemon=True
         )
         process.start()
         theirs.close()
@@ -119,13 +123,13 @@ def stop_on_signal() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
-def _main(setting: Setting, placement: Placement, pipe: Connection) -> None:
+def _main(prepare: Prepare, placement: Placement, pipe: Connection) -> None:
     """A worker: shards come through the pipe until it is closed."""
     os.environ.update(placement.environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The driver's to handle.
     stop_on_signal()
     try:
-        work = prepare(setting, threads=max(2, placement.cores))
+        work = prepare(threads=max(2, placement.cores))
         pipe.send(Ready())
         while True:
             pipe.send(Finished(work(pipe.recv())))

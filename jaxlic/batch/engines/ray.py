@@ -11,8 +11,7 @@ import warnings
 from typing import Any, NamedTuple
 
 from jaxlic.batch.drive import Died, Event, Finished, Raised, Ready
-from jaxlic.batch.engines.local import portable
-from jaxlic.batch.worker import Setting, prepare
+from jaxlic.batch.engines.local import Prepare, portable
 from jaxlic.errors import Error, UsageError
 
 
@@ -55,7 +54,7 @@ class OnRay:
     """Actors, on the cluster of `RAY_ADDRESS`, or on this machine if there is none.
 
     Args:
-        setting: for the actors.
+        prepare: of `Local`.
         workers: at most so many; None for all that the cluster has room for.
 
     Raises:
@@ -63,7 +62,7 @@ class OnRay:
         Error: if its cluster has no room.
     """
 
-    def __init__(self, setting: Setting, workers: int | None = None):
+    def __init__(self, prepare: Prepare, workers: int | None = None):
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         alone = "RAY_ADDRESS" not in os.environ
         if alone:  # Its name is of another time: Ray then listens on the loopback alone.
@@ -72,7 +71,7 @@ class OnRay:
             import ray
         except ImportError as error:
             raise UsageError('--engine ray needs Ray: pip install "jaxlic[ray]"') from error
-        self._ray, self._setting = ray, setting
+        self._ray, self._prepare = ray, prepare
         self._began = not ray.is_initialized()
         if self._began:
             with warnings.catch_warnings():
@@ -93,7 +92,7 @@ class OnRay:
         remote = self._ray.remote(max_restarts=0, max_task_retries=0, **wanted.resources)
         actor = remote(_Worker).remote()
         self._running[worker] = actor
-        self._waiting[actor.prepare.remote(self._setting, wanted.threads)] = worker
+        self._waiting[actor.prepare.remote(self._prepare, wanted.threads)] = worker
 
     def send(self, worker: int, shard: int) -> None:
         """Gives a shard to an actor."""
@@ -135,10 +134,10 @@ def _alone() -> dict[str, Any]:
 class _Worker:
     """The actor. What is raised is returned: Ray need not know of it."""
 
-    def prepare(self, setting: Setting, threads: int) -> Event:
+    def prepare(self, prepare: Prepare, threads: int) -> Event:
         os.environ.setdefault("NPROC", "1")
         try:
-            self._work = prepare(setting, threads=threads)
+            self._work = prepare(threads=threads)
             return Ready()
         except Exception as error:
             return Raised(portable(error))

@@ -1,0 +1,103 @@
+"""A real S3 server on the loopback, which can be killed and started again."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import random
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+KEY, SECRET, BUCKET = "key", "secret", "bucket"
+
+
+class Server:
+    """SeaweedFS with its data in `folder`; one bucket is made."""
+
+    def __init__(self, folder: pathlib.Path):
+        self._folder, self._process = folder, None
+        # Each port of its four servers has another, 10000 higher, for gRPC.
+        self._ports = _free_ports()
+        self.environment = {
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._ports[0]}",
+        }
+        credentials = [{"accessKey": KEY, "secretKey": SECRET}]
+        actions = ["Admin", "Read", "Write", "List", "Tagging"]
+        identity = {"name": "tests", "credentials": credentials, "actions": actions}
+        (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+
+    def start(self) -> None:
+        """Starts the server, and returns when it answers."""
+        s3, master, volume, filer = self._ports
+        command = [
+            *("weed", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={self._folder}"),
+            *("-s3", f"-s3.port={s3}", f"-s3.config={self._folder / 's3.json'}"),
+            *(f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}"),
+            *(
+                "-master.telemetry=false",
+                "-volume.max=20",
+                "-s3.port.iceberg=0",
+                "-s3.port.lance=0",
+            ),
+        ]
+        with open(self._folder / "log", "ab") as log:
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, start_new_session=True
+            )
+        deadline = time.monotonic() + 60
+        while not self._answers():
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                self.kill()
+                raise RuntimeError((self._folder / "log").read_text()[-2000:])
+            time.sleep(0.2)
+
+    def _answers(self) -> bool:
+        try:
+            urllib.request.urlopen(self.environment["AWS_ENDPOINT_URL"], timeout=2).close()
+        except urllib.error.HTTPError:  # It wants credentials.
+            return True
+        except OSError:
+            return False
+        return True
+
+    def kill(self) -> None:
+        """Ends the server without a warning."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def damage(self, data: bytes) -> int:
+        """Changes bytes on the disk where `data` is stored; how often that was."""
+        found = 0
+        for path in self._folder.glob("*.dat"):
+            whole = path.read_bytes()
+            place = whole.find(data)
+            if place >= 0:
+                with open(path, "r+b") as file:
+                    file.seek(place + len(data) // 2)
+                    file.write(b"damaged here")
+                found += 1
+        return found
+
+
+def _free_ports() -> list[int]:
+    ports: list[int] = []
+    while len(ports) < 4:
+        port = random.randrange(20_000, 40_000)
+        with contextlib.suppress(OSError):
+            for number in (port, port + 10_000):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", number))
+            ports.append(port)
+    return ports
