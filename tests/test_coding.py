@@ -98,6 +98,47 @@ def test_images_of_a_batch_have_the_payloads_that_they_have_alone(tiny, photo):
         assert payloads == coding.compress(codec, params, tables, image, quality)
 
 
+def test_batches_of_other_counts_and_threads_change_no_byte(tiny, photo):
+    codec, params, tables = tiny
+    seen = []
+
+    def analyse(params, windows, quality, size):
+        seen.append(len(windows))
+        return codec.analyse(params, windows, quality, size)
+
+    images = [photo[i : i + 64, : 60 + i] for i in range(11)]
+    alone = coding.compress_batch(codec, params, tables, images, [40.0] * 11, counts=(1,))
+    watched = codec._replace(analyse=analyse)
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        together = coding.compress_batch(
+            watched, params, tables, images, [40.0] * 11, counts=(8, 1), pool=pool
+        )
+    assert together == alone and seen == [8, 1, 1, 1]
+
+
+def test_images_of_equal_windows_are_served_by_what_is_warm(tiny, photo):
+    codec, params, tables = tiny
+    assert coding.buffers(codec, (100, 90)) == coding.buffers(codec, (64, 128)) == {(128, 128)}
+    halo = codec.geometry.halo
+    assert coding.buffers(codec, (2000, 1500)) == {
+        (1024 + 2 * halo, n) for n in (1024 + 2 * halo, 768)
+    }
+    shapes = []
+
+    def analyse(params, windows, quality, size):
+        shapes.append(windows.shape)
+        return codec.analyse(params, windows, quality, size)
+
+    watched = codec._replace(analyse=analyse)
+    coding.warm(watched, params, tables, [(128, 128)], counts=(2, 1), decode=True)
+    warm = set(shapes)
+    assert warm == {(2, 128, 128, 3), (1, 128, 128, 3)}
+    coding.compress_batch(
+        watched, params, tables, [photo[:90, :99]] * 3, [40.0] * 3, counts=(2, 1)
+    )
+    assert set(shapes) == warm
+
+
 def test_windows_of_any_number_are_analysed_as_if_alone(tiny, photo):
     codec, params, _ = tiny
     windows = np.stack([photo[i : i + 128, i : i + 128] for i in range(8)])

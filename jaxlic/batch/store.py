@@ -67,13 +67,17 @@ class Store(NamedTuple):
             FileError: as said.
             StorageError: if the folder of the job cannot be read either.
         """
-        for _ in range(2):
-            try:
-                return patiently(lambda: _read(url), url, min(_SHORT, self.patience))
-            except StorageError as error:
-                self.names("")  # Waits until the store is back.
-                found = str(error)
-        raise FileError(found)
+        short = min(_SHORT, self.patience)
+        try:
+            return patiently(lambda: _read(url), url, short)
+        except StorageError:
+            began = time.monotonic()
+            self.names("")  # Waits until the store is back.
+            outage = time.monotonic() - began > short
+        try:
+            return patiently(lambda: _read(url), url, short if outage else 0)
+        except StorageError as error:
+            raise FileError(str(error)) from error
 
     def write(self, name: str, data: bytes) -> None:
         """Puts an object into the folder. Raises as `read` does."""
@@ -156,7 +160,10 @@ def filesystem(url: str) -> tuple[Any, str]:
         raise UsageError('needs fsspec and pyarrow: pip install "jaxlic[batch]"') from error
     try:
         # A listing that is kept would hide what other workers do.
-        return fsspec.core.url_to_fs(url, use_listings_cache=False)
+        fs, path = fsspec.core.url_to_fs(url, use_listings_cache=False)
+        if hasattr(fs, "retries"):
+            fs.retries = 1  # We are more patient ourselves.
+        return fs, path
     except (ImportError, ValueError) as error:
         raise UsageError(f"{url}: {one_line(error)}") from error
 

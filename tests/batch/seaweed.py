@@ -77,19 +77,6 @@ class Server:
             self._process.wait()
             self._process = None
 
-    def damage(self, data: bytes) -> int:
-        """Changes bytes on the disk where `data` is stored; how often that was."""
-        found = 0
-        for path in self._folder.glob("*.dat"):
-            whole = path.read_bytes()
-            place = whole.find(data)
-            if place >= 0:
-                with open(path, "r+b") as file:
-                    file.seek(place + len(data) // 2)
-                    file.write(b"damaged here")
-                found += 1
-        return found
-
 
 def _free_ports() -> list[int]:
     ports: list[int] = []

@@ -5,8 +5,8 @@
 
 Each row is a process of its own with a cache of compiled programs that is empty at first.
 "start" is what passes before the first image: import, weights, planning, and what is compiled
-by then. "images/s" is from there to the last file on disk, the mean over all images; "slowest" the longest that
-an image (with its window, in a job) took, which is where programs are compiled in mid-job.
+by then. "images/s" is from there to the last file on disk, over all images; "slowest" what
+an image (in a job its share of a window) took at most, where programs are compiled on the way.
 """
 
 from __future__ import annotations

@@ -226,3 +226,12 @@ def test_damaged_metadata_are_no_metadata(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Image.Image, "getexif", damaged)
     assert images.comment_of(path) is None
+
+
+def test_errors_name_the_object_that_bytes_are_of():
+    name, broken = "s3://bucket/a", b"\x89PNG\r\n\x1a\n" + bytes(30)
+    for data, text in ((b"nothing", "not an image"), (broken, "damaged")):
+        with pytest.raises(ImageError, match=f"{name}: {text}"):
+            images.read(data, name=name)
+    with pytest.raises(ImageError, match=r"^not an image"):
+        images.read(b"nothing")
