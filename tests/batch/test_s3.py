@@ -3,7 +3,6 @@
 pytest -m s3 tests/batch/test_s3.py
 """
 
-import collections
 import contextlib
 import os
 import pathlib
@@ -163,8 +162,6 @@ def test_actors_of_ray_are_killed(photos):
     os.kill(_victim("ray", process), signal.SIGKILL)
     assert f"{COUNT} images done, 0 failed" in _end(process)
     _check("ray", photos, redone=SIZE)
-    workers = collections.Counter(row.worker for row in _rows("ray"))
-    assert len(workers) >= 2
 
 
 def test_shares_need_no_engine(photos):
