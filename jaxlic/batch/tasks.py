@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -105,12 +106,13 @@ def _compress(
     done: set[tuple[int, int]] = set()
 
     def warm(kinds: Iterable[Kind]) -> None:
-        sizes = {size for kind in kinds for size in kind} - done
+        sizes = sorted({size for kind in kinds for size in kind} - done)
+        random.shuffle(sizes)  # Workers of a machine then find what others have compiled.
         coding.warm(
             codec.codec,
             m.params,
             m.tables,
-            sorted(sizes),
+            sizes,
             range_coder=coder,
             counts=counts,
             decode=measure,

@@ -8,18 +8,33 @@ from typing import Any
 
 from jaxlic.commands import options
 
+_FOLDER = "What is done stands in the\nfolder of the job: job.json, plan/, out/, report/."
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The parsers of all commands."""
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command")
-    compress = commands.add_parser("compress", help="images to .jlic files")
+    compress = _command(
+        commands,
+        "compress",
+        "compress images to .jlic files, below out/ in the folder of the job",
+        "  jaxlic batch compress photos/ -o job/                     the same command goes on\n"
+        "  jaxlic batch compress s3://b/photos -o s3://b/job -q 30 --psnr --max-errors 1%\n"
+        "  jaxlic batch compress sizes.parquet -o s3://b/job --engine ray",
+    )
     _input(compress)
     compress.add_argument(
         "-q", "--quality", type=options.quality, default=40.0, help="1 to 100, default 40"
     )
     _codec(compress)
     _psnr(compress)
-    measure = commands.add_parser("eval", help="rate and PSNR; files are made and not kept")
+    measure = _command(
+        commands,
+        "eval",
+        "measure rate and PSNR of images; files are made, decoded and not kept",
+        "  jaxlic batch eval photos/ -o run/ -q 20,40,60\n"
+        "  jaxlic batch eval manifest.parquet -o s3://b/run --shards 3/64",
+    )
     _input(measure)
     measure.add_argument(
         "-q",
@@ -30,7 +45,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     _codec(measure)
     measure.set_defaults(psnr=True)
-    downscale = commands.add_parser("downscale", help="thumbnails that grow back")
+    downscale = _command(
+        commands,
+        "downscale",
+        "make JPEG or WebP thumbnails that `jaxlic upscale` turns back",
+        "  jaxlic batch downscale photos/ -o small/ --scale 4 --format webp",
+    )
     _input(downscale)
     options.add_scale(downscale, "how many times smaller, default 2", default=2)
     downscale.add_argument("--format", choices=("jpeg", "webp"), default="jpeg")
@@ -42,12 +62,22 @@ def add(parser: argparse.ArgumentParser) -> None:
     for command in (compress, measure, downscale):
         _plan(command)
         _run(command)
-    status = commands.add_parser("status", help="how far a job is, and what failed")
+    status = _command(
+        commands,
+        "status",
+        "tell how far a job is, and what failed",
+        "  jaxlic batch status job/",
+    )
     _job(status)
     status.add_argument(
         "--errors", type=options.natural, default=10, metavar="N", help="show N, default 10"
     )
-    retry = commands.add_parser("retry", help="does once more what failed")
+    retry = _command(
+        commands,
+        "retry",
+        "do once more the images of finished shards that failed, and nothing else",
+        "  jaxlic batch retry s3://b/job",
+    )
     _job(retry)
     _run(retry)
     retry.set_defaults(share=None)
@@ -110,6 +140,16 @@ def several(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, got {text!r}")
     return value
+
+
+def _command(commands: Any, name: str, help_: str, examples: str) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=help_,
+        description=help_[0].upper() + help_[1:] + ". " + _FOLDER,
+        epilog="examples:\n" + examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def _input(parser: argparse.ArgumentParser) -> None:
