@@ -17,7 +17,7 @@ from typing import NamedTuple
 from jaxlic.batch import rows
 from jaxlic.batch.job import Job, plan_of
 from jaxlic.batch.rows import Source
-from jaxlic.batch.store import Store, absolute
+from jaxlic.batch.store import Store, absolute, below
 from jaxlic.batch.tasks import Kind, Task
 from jaxlic.errors import FileError, StorageError, UsageError
 from jaxlic.files import head
@@ -150,7 +150,7 @@ def _pixels(source: Source) -> int:
 def _output(source: Source, task: Task) -> Source:
     if not task.suffix:
         return source._replace(output="")
-    return source._replace(output=_safe(source.output) + task.suffix)
+    return source._replace(output=below(source.output) + task.suffix)
 
 
 def _named(source: Source) -> Source:
@@ -163,17 +163,6 @@ def _relative(url: str, base: str) -> str:
     tail = url.split("://", 1)[-1].lstrip("/")
     prefix = prefix.split("://", 1)[-1].lstrip("/")
     return tail.removeprefix(prefix) if tail.startswith(prefix) else tail.rsplit("/", 1)[-1]
-
-
-def _safe(name: str) -> str:
-    """A name that stays below the folder it is put in, whatever an object is called.
-
-    >>> _safe("a/../b//c.png")
-    'a/%2E%2E/b/%/c.png'
-    """
-    parts = name.replace("\\", "/").split("/")
-    odd = {"": "%", ".": "%2E", "..": "%2E%2E"}
-    return "/".join(odd.get(part, part) for part in parts).replace("\0", "%00")
 
 
 def _in_order(

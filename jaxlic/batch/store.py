@@ -148,6 +148,17 @@ def absolute(url: str) -> str:
     return os.path.abspath(url)
 
 
+def below(name: str) -> str:
+    """A name that stays below the folder it is put in, whatever an object is called.
+
+    >>> below("a/../b//c.png")
+    'a/%2E%2E/b/%/c.png'
+    """
+    parts = name.replace("\\", "/").split("/")
+    odd = {"": "%", ".": "%2E", "..": "%2E%2E"}
+    return "/".join(odd.get(part, part) for part in parts).replace("\0", "%00")
+
+
 def filesystem(url: str) -> tuple[Any, str]:
     """fsspec's file system for a URL, and the path in it.
 

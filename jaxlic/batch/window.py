@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
 from jaxlic.batch.rows import Row, Source
-from jaxlic.batch.store import Store
+from jaxlic.batch.store import Store, below
 from jaxlic.batch.tasks import Coded, Task
 from jaxlic.errors import Error, FileError, StorageError, one_line
 from jaxlic.files import images
@@ -153,7 +153,7 @@ def _put(
     began = time.perf_counter()
     if task.suffix:
         try:
-            store.write(f"out/{image.source.output}", results[0].data)
+            store.write(_output(image.source), results[0].data)
         except StorageError:
             raise
         except FileError as error:
@@ -163,6 +163,10 @@ def _put(
         _row(task, image, stamp, quality, coded, (code, write))
         for quality, coded in zip(task.qualities, results, strict=True)
     ]
+
+
+def _output(source: Source) -> str:
+    return f"out/{below(source.output)}"  # A plan may come from anybody.
 
 
 def _failed(task: Task, image: _Image, stamp: Stamp, code: float = 0.0) -> list[Row]:
@@ -184,7 +188,7 @@ def _row(
         source=source.source,
         etag=source.etag,
         bytes=image.size,
-        output=f"out/{source.output}" if coded and task.suffix else None,
+        output=_output(source) if coded and task.suffix else None,
         output_bytes=bytes_,
         width=size[1],
         height=size[0],

@@ -62,25 +62,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     for command in (compress, measure, downscale):
         _plan(command)
         _run(command)
-    status = _command(
-        commands,
-        "status",
-        "tell how far a job is, and what failed",
-        "  jaxlic batch status job/",
-    )
-    _job(status)
-    status.add_argument(
-        "--errors", type=options.natural, default=10, metavar="N", help="show N, default 10"
-    )
-    retry = _command(
-        commands,
-        "retry",
-        "do once more the images of finished shards that failed, and nothing else",
-        "  jaxlic batch retry s3://b/job",
-    )
-    _job(retry)
-    _run(retry)
-    retry.set_defaults(share=None)
+    _afterwards(commands)
 
 
 def arguments(args: argparse.Namespace) -> dict[str, Any]:
@@ -140,6 +122,29 @@ def several(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, got {text!r}")
     return value
+
+
+def _afterwards(commands: Any) -> None:
+    """The parsers of what is done with a job that is there."""
+    status = _command(
+        commands,
+        "status",
+        "tell how far a job is, and what failed",
+        "  jaxlic batch status job/",
+    )
+    _job(status)
+    status.add_argument(
+        "--errors", type=options.natural, default=10, metavar="N", help="show N, default 10"
+    )
+    retry = _command(
+        commands,
+        "retry",
+        "do once more the images of finished shards that failed, and nothing else",
+        "  jaxlic batch retry s3://b/job",
+    )
+    _job(retry)
+    _run(retry)
+    retry.set_defaults(share=None)
 
 
 def _command(commands: Any, name: str, help_: str, examples: str) -> argparse.ArgumentParser:

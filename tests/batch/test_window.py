@@ -89,6 +89,12 @@ def test_storage_that_is_gone_is_no_row(store, photos, monkeypatch):
         process(store, counting(), sources, STAMP)
 
 
+def test_a_plan_cannot_write_elsewhere(store, photos):
+    (source,) = _sources(store, photos, "0.png")
+    (row,) = process(store, counting(), [source._replace(output="../job.json")], STAMP)
+    assert row.output == "out/%2E%2E/job.json" and "job.json" not in store.names("")
+
+
 def test_names_that_no_store_takes_are_rows(store, tmp_path):
     (tmp_path / "a.png").write_bytes(png(20, 30))
     source = Source(str(tmp_path / "a.png"), "", -1, 20, 30, "x" * 300)
