@@ -1,5 +1,6 @@
 """Jobs of a few small images, in memory or in a folder."""
 
+import importlib.util
 import io
 import uuid
 
@@ -7,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip("pyarrow")
-pytest.importorskip("fsspec")
-
 from jaxlic.batch.store import Store
 from jaxlic.batch.tasks import Coded, Task
 from tests.conftest import kodim
+
+if not all(map(importlib.util.find_spec, ("fsspec", "pyarrow"))):  # jaxlic[batch]
+    collect_ignore_glob = ["*test_*.py"]
 
 ARGUMENTS = {
     "model": "base",
