@@ -12,6 +12,8 @@ import numpy as np
 
 from jaxlic import coding, forks, models
 from jaxlic.core import MAX_QUALITY, MIN_QUALITY, Builder, Codec
+from jaxlic.effort import Track, untracked
+from jaxlic.effort import compress as searched
 from jaxlic.entropy import range_coder
 from jaxlic.errors import BitstreamError, Error, ImageError, ModelError
 from jaxlic.files import bitstream, classic, held
@@ -44,8 +46,10 @@ class ImageCodec:
         image: np.ndarray | Picture,
         quality: float = DEFAULT_QUALITY,
         *,
+        effort: int = 0,
         coder: str = range_coder.NAMES[0],
         max_pixels: int = bitstream.MAX_PIXELS,
+        track: Track = untracked,
     ) -> bytes:
         """Compresses one image to the bytes of a `.jlic` file.
 
@@ -53,13 +57,28 @@ class ImageCodec:
             image: uint8 `[H, W, 3]` (or `[H, W]` grey, `[H, W, 4]` with alpha), or a
                 `Picture`; up to 100 megapixels.
             quality: in [1, 100], in steps of 0.01.
+            effort: 0 to 3, how long to look for a better file (`docs/effort.md`).
             coder: "constriction" or "tfc".
             max_pixels: the most that `image` may have; 100 megapixels at most.
+            track: as of `effort.compress`.
 
         Raises:
-            Error: if image, quality or coder is not as above.
+            Error: if image, quality, effort or coder is not as above.
         """
-        return self.compress_many([image], quality, coder=coder, max_pixels=max_pixels)[0]
+        if not effort:
+            return self.compress_many([image], quality, coder=coder, max_pixels=max_pixels)[0]
+        (picture,), chosen, hundredths = _asked([image], quality, coder, max_pixels)
+        payloads = searched(
+            self.codec,
+            self.model.params,
+            self.model.tables,
+            picture.rgb,
+            hundredths / bitstream.QUALITY_STEPS,
+            effort=effort,
+            range_coder=chosen,
+            track=track,
+        )
+        return self._packed(picture, payloads, hundredths, chosen.number)
 
     def compress_many(
         self,
@@ -75,13 +94,7 @@ class ImageCodec:
         Each becomes the bytes that it becomes alone. Images that have much the same size gain
         most; `pool` is for threads that code what the device has done while it does the next.
         """
-        forks.check()
-        pictures = [x if isinstance(x, Picture) else held.picture(x) for x in images]
-        _check_quality(quality)
-        for picture in pictures:
-            held.check(picture, max_pixels)
-        chosen = range_coder.named(coder)
-        hundredths = round(quality * bitstream.QUALITY_STEPS)
+        pictures, chosen, hundredths = _asked(images, quality, coder, max_pixels)
         m = self.model
         coded = coding.compress_batch(
             self.codec,
@@ -135,7 +148,7 @@ class ImageCodec:
         notes = []
         if file.missing:
             written = h.tiles * h.levels
-            notes.append(f"cut off: {written - file.missing} of {written} payloads are there")
+            notes = [f"cut off: {written - file.missing} of {written} payloads are there"]
         return Picture(rgb, alpha, icc, tuple(notes))
 
     def latents(self, data: bytes, *, max_pixels: int = bitstream.MAX_PIXELS) -> np.ndarray:
@@ -145,8 +158,7 @@ class ImageCodec:
             BitstreamError: if the file is damaged, is larger, or another model wrote it.
         """
         forks.check()
-        file = bitstream.unpack(data)
-        m = self.model
+        file, m = bitstream.unpack(data), self.model
         settings = self._settings(file, max_pixels)
         return coding.latents(self.codec, m.params, m.tables, file.payloads, **settings)
 
@@ -288,10 +300,19 @@ def _name(h: Header) -> str:
 def _numbered(number: int) -> str | None:
     """The shipped codec that files call by this number."""
     for name in models.shipped():
-        card = models.card(name)
-        if number and card["number"] == number:
+        if number and models.card(name)["number"] == number:
             return name
     return None
+
+
+def _asked(images, quality, coder, max_pixels):
+    """The pictures, the entropy coder, and the quality in hundredths. Raises Error."""
+    forks.check()
+    pictures = [x if isinstance(x, Picture) else held.picture(x) for x in images]
+    _check_quality(quality)
+    for picture in pictures:
+        held.check(picture, max_pixels)
+    return pictures, range_coder.named(coder), round(quality * bitstream.QUALITY_STEPS)
 
 
 def _check_quality(quality: float) -> None:

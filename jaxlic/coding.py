@@ -86,7 +86,7 @@ def compress_batch(
     def windows() -> Iterator[_Window]:
         for i, tile in places:
             part = cut(images[i], tile.window_start, tile.window_stop)
-            yield _Window(part, _buffer(tile, g.halo, edge), qualities[i], tile.window_shape)
+            yield _Window(part, buffer(tile, g.halo, edge), qualities[i], tile.window_shape)
 
     def run(*batch: np.ndarray) -> jax.Array:
         return codec.analyse(params, *batch)
@@ -200,9 +200,9 @@ def synthesise(
     def windows() -> Iterator[_Window]:
         for tile in found:
             (top, left), (bottom, right) = tile.shrunk(g.latent_stride)[2:]
-            height, width = _buffer(tile, g.halo, edge)
-            buffer = (height // g.latent_stride, width // g.latent_stride)
-            yield _Window(y_hat[top:bottom, left:right], buffer, quality, tile.window_shape)
+            height, width = buffer(tile, g.halo, edge)
+            samples = (height // g.latent_stride, width // g.latent_stride)
+            yield _Window(y_hat[top:bottom, left:right], samples, quality, tile.window_shape)
 
     def run(*batch: np.ndarray) -> jax.Array:
         return codec.synthesise(params, *batch, key)
@@ -250,7 +250,8 @@ class _Window(NamedTuple):
     size: Pair
 
 
-def _buffer(tile: Tile, halo: int, edge: int) -> Pair:
+def buffer(tile: Tile, halo: int, edge: int) -> Pair:
+    """Height and width of what a tile's window is put into: one of a few sizes, in pixels."""
     edges = (*_EDGES, edge + 2 * halo)
     height, width = tile.window_shape
     return edge_for(height, edges), edge_for(width, edges)

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 if TYPE_CHECKING:
+    from jaxlic.codecs.search import Search
     from jaxlic.entropy.range_coder import RangeCoder
     from jaxlic.entropy.tables import TableSets
 
@@ -222,6 +223,8 @@ class Codec(NamedTuple):
         refiner: of codecs that can refine what they decoded (`codecs/refined.py`).
         exact: whether `decode` computes in integers. If not, payloads carry a checksum of
             their symbols, and may be refused on another machine than the one that wrote them.
+        search: a slower `encode` for smaller files, or None.
+        lmbda: what `search` minimises, by quality: bits a pixel plus this times 255**2 MSE.
     """
 
     init: Init
@@ -237,6 +240,8 @@ class Codec(NamedTuple):
     exact: bool = True
     rows: tuple[tuple[str, int], ...] = ()
     refiner: Refiner | None = None
+    search: Search | None = None
+    lmbda: Callable[[float], float] | None = None
 
     @property
     def stride(self) -> int:

@@ -13,6 +13,7 @@ LAYERS = [
     {"entropy", "losses", "metrics"},
     {"codecs", "rescaling"},
     {"builders", "coding", "models", "refining"},
+    {"effort"},
     {"thumbnail", "api", "portable"},
     {"batch", "report"},
     {"commands", "cli", "__main__", "__init__"},

@@ -100,6 +100,26 @@ def test_a_bad_quality_is_explained(photo_file, capsys, quality):
     assert "quality must be in [1, 100]" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("effort", ["-1", "4", "1.5", "high"])
+def test_a_bad_effort_is_explained(photo_file, capsys, effort):
+    with pytest.raises(SystemExit) as stop:
+        main(["compress", str(photo_file), f"--effort={effort}"])
+    assert stop.value.code == 2
+    assert "effort must be 0 to 3" in capsys.readouterr().err
+
+
+def test_effort_reaches_the_encoder(tmp_path, photo_file):
+    crop = tmp_path / "crop.png"
+    Image.open(photo_file).crop((0, 0, 64, 64)).save(crop)
+    sizes = []
+    for effort in ("0", "1"):
+        small, back = tmp_path / f"{effort}.jlic", tmp_path / f"{effort}.png"
+        assert main(["compress", str(crop), "-o", str(small), "--effort", effort]) == 0
+        assert main(["decompress", str(small), "-o", str(back)]) == 0
+        sizes.append(small.read_bytes())
+    assert sizes[0] != sizes[1]
+
+
 def test_damaged_files_are_reported(tmp_path, photo_file, capsys):
     main(["compress", str(photo_file)])
     small = tmp_path / "photo.jlic"

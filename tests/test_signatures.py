@@ -16,8 +16,8 @@ PUBLIC = {
     "transform_codec": "(model, *, quantise=split)",
     "rescaler": "(model, *, through=None, tile=1024)",
     "keep_compiled": "(*, tell=None)",
-    "ImageCodec.compress": "(self, image, quality=40.0, *, coder='constriction', "
-    "max_pixels=100000000)",
+    "ImageCodec.compress": "(self, image, quality=40.0, *, effort=0, coder='constriction', "
+    "max_pixels=100000000, track='untracked')",
     "ImageCodec.decompress": "(self, data, *, max_pixels=100000000)",
     "ImageCodec.decode": "(self, data, *, max_pixels=100000000)",
     "ImageCodec.latents": "(self, data, *, max_pixels=100000000)",

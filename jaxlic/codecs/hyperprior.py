@@ -38,9 +38,7 @@ from jaxlic.ops.geometry import shrunk
 MIN_LMBDA, MAX_LMBDA = 0.0015, 0.15
 
 
-def lmbda(
-    quality: jax.Array, *, between: tuple[float, float] = (MIN_LMBDA, MAX_LMBDA)
-) -> jax.Array:
+def lmbda(quality: Array, *, between: tuple[float, float] = (MIN_LMBDA, MAX_LMBDA)) -> Array:
     """The Lagrange multiplier of squared error that a quality stands for.
 
     Log-linear, by default from 0.0015 at quality 1 to 0.15 at quality 100, in bits a pixel per
@@ -147,6 +145,10 @@ class Hyperprior(nn.Module):
     ) -> jax.Array:
         """The decoded latent to `[B, H, W, 3]`, near [0, 1]."""
         return self.synthesis_transform(y_hat * self.inverse_gain(quality), quality, size)
+
+    def lmbda(self, quality: float) -> float:
+        """The Lagrange multiplier that a quality stands for, as of the function `lmbda`."""
+        return float(lmbda(quality, between=self.lambdas))
 
     def tables(self) -> TableSets:
         """The integer tables that the latents are coded with, from the parameters."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import flax.traverse_util
@@ -17,8 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxlic.codecs.search import searcher
 from jaxlic.core import Codec, Geometry, Module, Params, Reconstruction
 from jaxlic.entropy.coder import Coder, Estimator, Reader, Writer
+from jaxlic.entropy.ledger import Given
 from jaxlic.entropy.range_coder import Decoder, Encoder, RangeCoder
 from jaxlic.entropy.tables import TableSets
 from jaxlic.errors import BitstreamError
@@ -45,6 +47,9 @@ class TransformModel(Module, Protocol):
     `entropy_path`, if there is one, names the submodules that `code` uses when it decodes, so
     that files outlive better weights of the others. `rows`, if it is there, says how many rows
     of each set of tables `code` may ask for.
+
+    `lmbda`, if it is there, maps a quality to the Lagrange multiplier of squared error; the
+    encoder can then search for better integers.
     """
 
     @property
@@ -83,6 +88,7 @@ def transform_codec(
 ) -> Codec:
     """The codec of a `TransformModel`; `quantise` is what rounding becomes in training."""
     ratio, exact = model.latent_stride, hasattr(model, "bound")
+    lmbda: Callable[[float], float] | None = getattr(model, "lmbda", None)
     edges = tuple(edge // ratio for edge in (*_EDGES, TILE + 2 * model.halo))
 
     def run(module, x, quality, coder):
@@ -117,14 +123,14 @@ def transform_codec(
 
         return _each(one, windows, quality, size)
 
-    def code(params, y, coder, quality):
+    def code(params: Params, y: np.ndarray, coder: Coder, quality: float) -> np.ndarray:
         """The model's `code` on a tile's latent `[h, w, C]`; in a buffer if it compiles."""
         height, width, size = *y.shape[:2], None
         if not exact:
             size = np.array([height, width], np.int32)
             y = fill(y, (edge_for(height, edges), edge_for(width, edges)))
-        quality = np.full(1, quality, np.float32)
-        y_hat = model.apply(params, y[None], coder, quality, size, method="code")
+        one = np.full(1, quality, np.float32)
+        y_hat = model.apply(params, y[None], coder, one, size, method="code")
         return np.asarray(y_hat)[0, :height, :width]
 
     def encode(
@@ -133,9 +139,11 @@ def transform_codec(
         y: np.ndarray,
         quality: float,
         range_coder: RangeCoder,
+        given: Mapping[str, np.ndarray] | None = None,
     ) -> list[bytes]:
         encoder = _SummedEncoder(range_coder.encoder(tables))
-        code(params, y, Writer(encoder, tables), quality)
+        writer = Writer(encoder, tables)
+        code(params, y, writer if given is None else Given(writer, given), quality)
         checksum = b"" if exact else encoder.crc.to_bytes(_CHECKSUM, "little")
         return [checksum + encoder.finish()]
 
@@ -182,6 +190,8 @@ def transform_codec(
         entropy_path=tuple(f"params/{name}" for name in getattr(model, "entropy_path", [""])),
         exact=exact,
         rows=tuple(getattr(model, "rows", ())),
+        search=searcher(model, lmbda, code, encode) if lmbda else None,
+        lmbda=lmbda,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from jaxlic.commands.messages import STREAM
 
 MAX_PIXELS = 100_000_000
+EFFORTS = "0", "1", "2", "3"
 Run = Callable[[argparse.Namespace], int]
 
 
@@ -139,6 +140,13 @@ def quality(text: str) -> float:
     if not 1 <= value <= 100:
         raise argparse.ArgumentTypeError(f"quality must be in [1, 100], got {text!r}")
     return value
+
+
+def effort(text: str) -> int:
+    """An effort of the encoder, 0 to 3."""
+    if text not in EFFORTS:
+        raise argparse.ArgumentTypeError(f"effort must be 0 to {EFFORTS[-1]}, got {text!r}")
+    return int(text)
 
 
 def qualities(text: str) -> list[float]:

@@ -20,6 +20,7 @@ from jaxlic import prng
 from jaxlic.entropy.models import EntropyModel
 from jaxlic.entropy.range_coder import MAX_SYMBOL, Decoder, Encoder
 from jaxlic.entropy.tables import TableSets
+from jaxlic.ops.arrays import Array
 from jaxlic.ops.geometry import keep
 from jaxlic.ops.quantisation import Quantised, Quantiser, is_cheaper
 
@@ -28,8 +29,8 @@ class Coder(Protocol):
     """Asked for each latent in coding order; returns what the decoder will know of it."""
 
     def __call__(
-        self, name: str, y: jax.Array, model: EntropyModel, size: jax.Array | None = None
-    ) -> jax.Array: ...
+        self, name: str, y: Array, model: EntropyModel, size: Array | None = None
+    ) -> Array: ...
 
 
 class Estimator:
@@ -80,23 +81,12 @@ class Writer:
         self._encoder, self._tables = encoder, tables
 
     def __call__(
-        self, name: str, y: jax.Array, model: EntropyModel, size: jax.Array | None = None
-    ) -> jax.Array:
+        self, name: str, y: Array, model: EntropyModel, size: Array | None = None
+    ) -> Array:
         """`[1, H, W, C]` to the quantised latent the decoder will have, zero beyond `size`."""
-        offset, indexes = (
-            _valid(model.offset, y.shape, size),
-            _valid(model.indexes, y.shape, size),
-        )
-        indexes, r = indexes.astype(np.int32), _valid(y, y.shape, size) - offset
-        symbols = np.floor(r + np.float32(0.5))
-        symbols = np.clip(symbols, -MAX_SYMBOL, MAX_SYMBOL).astype(np.int32)
-        if model.price:
-            tables, lower = self._tables[model.table], symbols - np.sign(symbols)
-            saved = tables.bits(symbols, indexes) - tables.bits(lower, indexes)
-            cheaper = is_cheaper(r, symbols, saved, np.float32(model.price))
-            symbols = np.where(cheaper, lower, symbols)
+        offset, indexes, symbols = rounded(y, model, self._tables, size)
         self._encoder.put(model.table, symbols, indexes)
-        return _placed(symbols + offset, y.shape)
+        return place(symbols + offset, y.shape)
 
 
 class Reader:
@@ -106,28 +96,56 @@ class Reader:
         self._decoder = decoder
 
     def __call__(
-        self, name: str, y: jax.Array, model: EntropyModel, size: jax.Array | None = None
-    ) -> jax.Array:
+        self, name: str, y: Array, model: EntropyModel, size: Array | None = None
+    ) -> Array:
         """The latent that `Writer` returned at the same place.
 
         Raises:
             BitstreamError: if the data does not decode.
         """
         offset, indexes = (
-            _valid(model.offset, y.shape, size),
-            _valid(model.indexes, y.shape, size),
+            valid(model.offset, y.shape, size),
+            valid(model.indexes, y.shape, size),
         )
         symbols = self._decoder.get(model.table, indexes.astype(np.int32))
-        return _placed(symbols + offset, y.shape)
+        return place(symbols + offset, y.shape)
 
 
-def _valid(a, shape, size):
-    """`a`, broadcast to `shape`, as float32 on the host, cut to its valid part."""
+def rounded(
+    y: Array, model: EntropyModel, tables: TableSets, size: Array | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What an encoder makes of the valid part of a latent `[1, H, W, C]`, on the host.
+
+    Args:
+        y, model, size: as a `Coder` is given them.
+        tables: what integers cost, if the model has a price.
+
+    Returns:
+        `[1, h, w, C]` each: the offset, float32; the rows of the tables, the integers, int32.
+    """
+    offset, indexes = (
+        valid(model.offset, y.shape, size),
+        valid(model.indexes, y.shape, size),
+    )
+    indexes, r = indexes.astype(np.int32), valid(y, y.shape, size) - offset
+    symbols = np.floor(r + np.float32(0.5))
+    symbols = np.clip(symbols, -MAX_SYMBOL, MAX_SYMBOL).astype(np.int32)
+    if model.price:
+        costs, lower = tables[model.table], symbols - np.sign(symbols)
+        saved = costs.bits(symbols, indexes) - costs.bits(lower, indexes)
+        cheaper = is_cheaper(r, symbols, saved, np.float32(model.price))
+        symbols = np.where(cheaper, lower, symbols)
+    return offset, indexes, symbols
+
+
+def valid(a: Array, shape: tuple[int, ...], size: Array | None) -> np.ndarray:
+    """`a`, broadcast to `[1, H, W, C]`, as float32 on the host, cut to its valid part."""
     height, width = shape[1:3] if size is None else map(int, size)
     return np.broadcast_to(np.asarray(a, np.float32), shape)[:, :height, :width]
 
 
-def _placed(a, shape):
+def place(a: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """`[1, h, w, C]` in the top left corner of zeros of a shape `[1, H, W, C]`."""
     out = np.zeros(shape, np.float32)
     out[:, : a.shape[1], : a.shape[2]] = a
     return out

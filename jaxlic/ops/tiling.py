@@ -40,6 +40,10 @@ class Tile(NamedTuple):
         """The same in samples that are `factor` apart, which all its numbers divide by."""
         return Tile(*((rows // factor, columns // factor) for rows, columns in self))
 
+    def grown(self, factor: int) -> Tile:
+        """The inverse of `shrunk`."""
+        return Tile(*((rows * factor, columns * factor) for rows, columns in self))
+
 
 def tiles(height: int, width: int, halo: int, *, edge: int = TILE) -> Iterator[Tile]:
     """The tiles of an image, row by row; this order is part of the file format.
@@ -59,6 +63,11 @@ def tiles(height: int, width: int, halo: int, *, edge: int = TILE) -> Iterator[T
                 (max(0, top - halo), max(0, left - halo)),
                 (min(stop[0] + halo, height), min(stop[1] + halo, width)),
             )
+
+
+def area(start: Sequence[int], stop: Sequence[int]) -> tuple[slice, slice]:
+    """Rows and columns from `start` to `stop`, as an index of an image."""
+    return slice(start[0], stop[0]), slice(start[1], stop[1])
 
 
 def padded(height: int, width: int, stride: int) -> Pair:

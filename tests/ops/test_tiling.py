@@ -13,6 +13,8 @@ def test_tiles_cover_the_image_once_and_windows_surround_them(edge):
         assert tile.window_start == (max(top - 128, 0), max(left - 128, 0))
         assert tile.window_stop == (min(bottom + 128, 1300), min(right + 128, 2112))
         assert tile.shape == (bottom - top, right - left)
+        assert tile.shrunk(4).grown(4) == tile
+        assert covered[tiling.area(tile.start, tile.stop)].shape == tile.shape
     assert covered.min() == covered.max() == 1
 
 
