@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from jaxlic import coding, forks, models
+from jaxlic.account import name_of, numbered
 from jaxlic.core import MAX_QUALITY, MIN_QUALITY, Builder, Codec
 from jaxlic.effort import Track, untracked
 from jaxlic.effort import compress as searched
@@ -195,7 +196,7 @@ class ImageCodec:
             raise BitstreamError(str(error)) from error
         if h.fingerprint != (m.v1 if h.version == 1 else m.stream):
             raise BitstreamError(
-                f"written by model {_name(h)}, not by {m.id} ({m.stream.hex()})"
+                f"written by model {name_of(h)}, not by {m.id} ({m.stream.hex()})"
             )
         expected = sum(1 for _ in tiles(*padded(h.height, h.width, g.stride), 0))
         if h.tiles != expected or h.levels > g.levels:
@@ -254,55 +255,12 @@ def load_for(
     header = bitstream.unpack(data).header
     if model is not None:
         return load_codec(model, builders=builders)
-    name = _numbered(header.model)
+    name = numbered(header.model)
     if name is None:
-        raise BitstreamError(f"written by model {_name(header)}, which is not shipped; name it")
+        raise BitstreamError(
+            f"written by model {name_of(header)}, which is not shipped; name it"
+        )
     return load_codec(name)
-
-
-def describe(data: bytes) -> dict[str, Any]:
-    """What a file says of itself: model, quality, geometry, bytes. Raises BitstreamError."""
-    file = bitstream.unpack(data)
-    h = file.header
-    coded = sum(len(payload) for tile in file.payloads for payload in tile)
-    extra = {"alpha": len(file.alpha or b""), "icc": len(file.icc or b"")}
-    return {
-        "model": _name(h),
-        "quality": h.quality / bitstream.QUALITY_STEPS,
-        "width": h.width,
-        "height": h.height,
-        "coder": _coder(h.coder),
-        "bytes": {
-            "file": len(data),
-            "header": file.header_size,
-            "tiles": [sum(map(len, tile)) for tile in file.payloads],
-            "image": coded,
-            **extra,
-        },
-        "bpp": 8 * len(data) / (h.height * h.width),
-        "version": h.version,
-        "levels": {"written": h.levels, "missing payloads": file.missing},
-        "entropy path": "integer" if h.exact else "floating point",
-        "checksums": "ok",
-    }
-
-
-def _coder(number: int) -> str:
-    names = range_coder.NAMES
-    return names[number] if number < len(names) else f"unknown ({number})"
-
-
-def _name(h: Header) -> str:
-    name = _numbered(h.model)
-    return h.fingerprint.hex() if name is None else f"{name} ({h.fingerprint.hex()})"
-
-
-def _numbered(number: int) -> str | None:
-    """The shipped codec that files call by this number."""
-    for name in models.shipped():
-        if number and models.card(name)["number"] == number:
-            return name
-    return None
 
 
 def _asked(images, quality, coder, max_pixels):

@@ -107,7 +107,7 @@ def buffers(codec: Codec, shape: Pair, *, edge: int = TILE) -> frozenset[Pair]:
     """
     g = codec.geometry
     found = tiles(*padded(*shape, g.stride), g.halo, edge=edge)
-    return frozenset(_buffer(tile, g.halo, edge) for tile in found)
+    return frozenset(buffer(tile, g.halo, edge) for tile in found)
 
 
 def warm(

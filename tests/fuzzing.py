@@ -237,13 +237,13 @@ def _sometimes(
 
 @contextlib.contextmanager
 def _container() -> Iterator[Target]:
-    from jaxlic import api
+    from jaxlic import account
     from jaxlic.files import bitstream
 
     def run(data: bytes) -> None:
         bitstream.profile(bitstream.unpack(data))
         if data[-1] % 16 == 0:  # It takes longer than all the rest.
-            api.describe(data)
+            account.describe(data)
 
     yield Target(_files("container"), run, _sometimes(resealed, 0.3))
 

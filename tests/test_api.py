@@ -137,17 +137,6 @@ def test_files_of_other_models_are_refused(codec, photo, tiny, tmp_path):
     assert api.load_for(data, tmp_path / "other").model.id == "other"
 
 
-def test_describe_accounts_for_every_byte(codec, photo):
-    data = codec.compress(Picture(photo, photo[..., 0], b"profile" * 9), 33.33)
-    description = api.describe(data)
-    assert description["quality"] == 33.33
-    assert (description["width"], description["height"]) == (256, 192)
-    sizes = description["bytes"]
-    assert sizes["file"] == len(data)
-    assert sizes["image"] == sum(sizes["tiles"])
-    assert description["model"].startswith("base")
-
-
 def test_an_unknown_coder_is_a_bitstream_error(codec, photo):
     import dataclasses
 

@@ -14,7 +14,7 @@ LAYERS = [
     {"codecs", "rescaling"},
     {"builders", "coding", "models", "refining"},
     {"effort"},
-    {"thumbnail", "api", "portable"},
+    {"account", "thumbnail", "api", "portable"},
     {"batch", "report"},
     {"commands", "cli", "__main__", "__init__"},
 ]

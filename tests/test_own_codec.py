@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from jaxlic import api, models
+from jaxlic import account, api, models
 from jaxlic.cli import main
 from jaxlic.codecs.hyperprior import Hyperprior
 from jaxlic.codecs.transform import transform_codec
@@ -144,7 +144,7 @@ def test_a_floating_point_entropy_path_is_flagged_and_guarded(tmp_path, photo):
     data = codec.compress(photo[:64, :64])
     file = bitstream.unpack(data)
     assert not file.header.exact
-    assert api.describe(data)["entropy path"] == "floating point"
+    assert account.describe(data)["entropy path"] == "floating point"
     assert codec.decompress(data).shape == (64, 64, 3)
     # Another machine's rounding: other symbols at the end of a valid queue.
     payload = bytearray(file.payloads[0][0])

@@ -27,10 +27,10 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints what a file says of itself."""
     data = read(args.input)
-    from jaxlic import api
+    from jaxlic import account
 
     with naming(args.input):
-        description = api.describe(data)
+        description = account.describe(data)
     if args.json:
         print(json.dumps(description, indent=2))
         return 0
