@@ -17,6 +17,7 @@ from jaxlic.commands import (
     info,
     kpi,
     models,
+    study,
     targets,
     upscale,
 )
@@ -36,6 +37,7 @@ COMMANDS = (
     export,
     targets,
     batch,
+    study,
 )
 
 

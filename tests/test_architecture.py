@@ -16,6 +16,7 @@ LAYERS = [
     {"effort"},
     {"account", "thumbnail", "api", "portable"},
     {"batch", "report"},
+    {"study"},
     {"commands", "cli", "__main__", "__init__"},
 ]
 # core.py names types of the layers above, for readers and type checkers alone.

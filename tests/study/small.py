@@ -1,0 +1,47 @@
+"""A study of one small photograph, made in no time."""
+
+import random
+import shutil
+
+from jaxlic.report import evaluation
+from jaxlic.study import folder, stimuli
+from jaxlic.study.store import Answer
+from tests.conftest import DATA
+
+
+def make_study(path, *, kind=folder.PLAIN, photographs=1, seed=0, levels=(20, 60)):
+    """Writes it; returns it as it is read again."""
+    photos = path.parent / "photos"
+    photos.mkdir(exist_ok=True)
+    names = ["kodim05_crop.png", "kodim23_crop.png"][:photographs]
+    files = [shutil.copy(DATA / name, photos / name) for name in names]
+    codecs = [stimuli.coded("jpeg", levels, evaluation.standard("jpeg"))]
+    if kind == folder.AB:
+        codecs = [
+            stimuli.coded(name, levels[:1], evaluation.standard(name))
+            for name in ("jpeg", "webp")
+        ]
+    made = folder.make(
+        path,
+        files,
+        codecs,
+        kind=kind,
+        size=(256, 192),
+        block=4,
+        seed=seed,
+        words={"title": "A test", "contact": "", "consent": ""},
+    )
+    list(made)
+    return folder.load(path)
+
+
+def answer(session, question, response="left", *, seconds=1.0, **more):
+    """An answer as a page sends it."""
+    shown = dict(toggles=1, reloads=0, pixel_ratio=1.0, screen_width=1920, screen_height=1080)
+    shown |= dict(window_width=1900, window_height=1000)
+    shown |= dict(phases=0, phase_mean=0.0, phase_longest=0.0)
+    return Answer(session, question, response, seconds, **(shown | more))
+
+
+def shuffled(items, seed):
+    return random.Random(seed).sample(list(items), len(items))
