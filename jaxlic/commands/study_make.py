@@ -14,7 +14,7 @@ from jaxlic.errors import UsageError
 if TYPE_CHECKING:
     from jaxlic.study.stimuli import Codec
 
-SIZE = (560, 560)
+SIZE = (560, 480)
 
 
 def add(steps: Any) -> None:
@@ -63,7 +63,7 @@ def add(steps: Any) -> None:
         type=options.point,
         default=SIZE,
         metavar="W,H",
-        help="what is shown of a photograph, its middle, default 560,560: two fit on a screen",
+        help="what is shown of a photograph, its middle, default 560,480: two fit on a screen",
     )
     parser.add_argument(
         "--block", type=options.natural, default=40, help="questions between pauses, default 40"

@@ -82,10 +82,9 @@ def analyse(study: Study, *, draws: int = 400, margin: float = 0.1, seed: int = 
         raise UsageError(f"{study.path}: no observer counts, of {len(found)} who answered")
     pictures = [i for i, s in enumerate(study.shown) if s.codec not in (SOURCE, TRAP)]
     rows = arrays(study, counted, pictures)
-    best = scale.fit(rows)
+    best, drawn = scale.measure(rows, draws=draws, seed=seed)
     ends: list[tuple[float | None, float | None]] = [(None, None)] * len(pictures)
-    if len(counted) > 1:
-        drawn = scale.bootstrap(rows, best, draws=draws, seed=seed)
+    if drawn is not None:
         low, high = scale.interval(best.values, drawn, len(counted))
         ends = list(zip((low / JND).tolist(), (high / JND).tolist(), strict=True))
     values = [

@@ -9,6 +9,10 @@ v of an original is 0. The sensitivities s_o have a geometric mean of 1: v is th
 middle observer, s_o v that of observer o. A picture at one just-noticeable difference (JND) is
 told from the original in 75 % of forced choices: jnd = v / Phi^-1(0.75).
 
+Each observer has two parameters and few answers, and a fit that has many to adjust finds people
+more certain than they are: by 5 to 10 % with 30 answers each. By how much is found by asking
+simulated observers of the fitted scale, and divided out (`overstated`).
+
 Values maximise the likelihood, with priors that weigh little, so that answers which agree
 throughout have a finite value: log s_o ~ N(0, 1), log t_o ~ N(log 1/2, 1), v ~ N(0, 8^2).
 
@@ -191,6 +195,39 @@ def _probabilities(d: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray
     by_d = np.stack([near, far - near, -far], axis=1)
     by_t = np.stack([-near, far + near, -far], axis=1)
     return np.maximum(chance, 1e-12), by_d, by_t
+
+
+def measure(
+    answers: Answers, *, draws: int = 400, seed: int = 0
+) -> tuple[Scale, np.ndarray | None]:
+    """The scale, and what `bootstrap` draws (None of a single observer); corrected.
+
+    Raises:
+        ValueError: if there is no answer.
+    """
+    best = fit(answers)
+    factor = overstated(answers, best, seed=seed)
+    drawn = bootstrap(answers, best, draws=draws, seed=seed) if answers.observers > 1 else None
+    corrected = dataclasses.replace(best, values=best.values / factor)
+    return corrected, None if drawn is None else drawn / factor
+
+
+def overstated(answers: Answers, best: Scale, *, draws: int = 20, seed: int = 0) -> float:
+    """How much larger values are than those that simulated observers answer from."""
+    chance = np.random.default_rng([seed, 1])
+    of = answers.observer
+    d = best.sensitivity[of] * (answers.difference @ best.values)
+    size = float(best.values @ best.values)
+    if size < 1e-6:
+        return 1.0
+    slopes = []
+    for _ in range(draws):
+        x, doubt = d + chance.normal(size=len(d)), best.doubt[of]
+        response = np.where(x > doubt, _LEFT, np.where(x < -doubt, _RIGHT, _UNSURE))
+        again = dataclasses.replace(answers, response=response)
+        values = fit(again, start=best, tolerance=0.02).values
+        slopes.append(float(values @ best.values) / size)
+    return float(np.mean(slopes))
 
 
 def bootstrap(answers: Answers, best: Scale, *, draws: int = 400, seed: int = 0) -> np.ndarray:

@@ -33,6 +33,7 @@ _PAGE = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/study.js": ("study.js", "text/javascript; charset=utf-8"),
     "/study.css": ("study.css", "text/css; charset=utf-8"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 _BOUNDS: dict[str, tuple[Any, float, float]] = {  # Of an answer's: type, least, most.
     "question": (int, 0, 10**9),

@@ -47,8 +47,8 @@ def coverage(
     found = []
     for study in range(studies):
         answers = observers.ask(pairs, truth, *observers.population(count, spread, rng), rng)
-        best = scale.fit(answers)
-        drawn = scale.bootstrap(answers, best, draws=draws, seed=study)
+        best, drawn = scale.measure(answers, draws=draws, seed=study)
+        assert drawn is not None
         ends = scale.interval(best.values, drawn, count)
         slope = float(best.values @ truth / (truth @ truth))
         theirs = _judged(pooled(answers, draws, rng), truth)

@@ -1,10 +1,11 @@
 """A study of one small photograph, made in no time."""
 
-import random
 import shutil
 
+import numpy as np
+
 from jaxlic.report import evaluation
-from jaxlic.study import folder, stimuli
+from jaxlic.study import folder, observers, stimuli, store
 from jaxlic.study.store import Answer
 from tests.conftest import DATA
 
@@ -43,5 +44,19 @@ def answer(session, question, response="left", *, seconds=1.0, **more):
     return Answer(session, question, response, seconds, **(shown | more))
 
 
-def shuffled(items, seed):
-    return random.Random(seed).sample(list(items), len(items))
+def simulated(study, values, count, *, seed=0, spread=0.3):
+    """Stores the answers of observers who see `values` (by picture); returns sensitivities."""
+    rng = np.random.default_rng(seed)
+    sensitivity = np.exp(rng.normal(0, spread, count))
+    with store.opened(study) as answers:
+        for own in sensitivity:
+            session, version = store.begin(answers, len(study.versions))
+            mirrored = observers.swapped(study, version)
+            for question in study.questions.values():
+                left, right = observers.sides(question, mirrored[question.id])
+                seen = own * (values[left] - values[right]) + rng.normal()
+                response = "left" if seen > 0 else "right"
+                if study.kind != folder.AB and abs(seen) < 0.3:
+                    response = "not sure"
+                store.add(answers, answer(session, question.id, response))
+    return sensitivity
