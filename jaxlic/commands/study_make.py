@@ -65,6 +65,12 @@ def add(steps: Any) -> None:
         metavar="W,H",
         help="what is shown of a photograph, its middle, default 560,480: two fit on a screen",
     )
+    _add_words(parser)
+    options.add_code(parser)
+
+
+def _add_words(parser: argparse.ArgumentParser) -> None:
+    """The plan's shape and what the page says."""
     parser.add_argument(
         "--block", type=options.natural, default=40, help="questions between pauses, default 40"
     )
@@ -81,7 +87,6 @@ def add(steps: Any) -> None:
         metavar="FILE",
         help="a text that the first page shows too",
     )
-    options.add_code(parser)
 
 
 def codec(text: str) -> tuple[str, tuple[float, ...]]:

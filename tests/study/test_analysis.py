@@ -35,7 +35,7 @@ def test_a_simulated_study_gives_the_scale_it_was_simulated_with(study, result):
         inside += value.low <= truth[value.picture] / JND <= value.high
     assert inside >= 5
     found = [value.jnd for value in result.values]
-    assert np.corrcoef(found, truth[[v.picture for v in result.values]])[0, 1] > 0.9
+    assert np.corrcoef(found, truth[[v.picture for v in result.values]])[0, 1] > 0.8
 
 
 def test_the_level_of_one_jnd_is_between_the_levels_around_it(study, result):
