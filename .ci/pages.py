@@ -1,4 +1,4 @@
-"""For mkdocs: pages that stand elsewhere in the repository, and links that lead out of docs/."""
+"""For mkdocs: pages that stand elsewhere in the repository, and links out of docs/."""
 
 from __future__ import annotations
 
