@@ -72,6 +72,12 @@ def add(steps: Any) -> None:
 def _add_words(parser: argparse.ArgumentParser) -> None:
     """The plan's shape and what the page says."""
     parser.add_argument(
+        "--repeats",
+        type=options.natural,
+        default=1,
+        help="how often each pair is asked, default 1; more if few people take part",
+    )
+    parser.add_argument(
         "--block", type=options.natural, default=40, help="questions between pauses, default 40"
     )
     parser.add_argument(
@@ -124,8 +130,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"{args.folder}: holds no image")
     if args.output.exists() and (not args.output.is_dir() or any(args.output.iterdir())):
         raise UsageError(f"{args.output}: exists; a study needs a folder of its own")
-    if min(args.size) < 64 or args.block < 1:
-        raise UsageError("--size is at least 64,64 and --block at least 1")
+    if min(args.size) < 64 or min(args.block, args.repeats) < 1:
+        raise UsageError("--size is at least 64,64; --block and --repeats are at least 1")
     consent = disk.read_bytes(args.consent).decode("utf-8", "replace") if args.consent else ""
     codecs = _codecs(args)
     if args.kind == studies.AB and [len(c.levels) for c in codecs] != [1, 1]:
@@ -138,6 +144,7 @@ def run(args: argparse.Namespace) -> int:
         kind=args.kind,
         size=args.size,
         block=args.block,
+        repeats=args.repeats,
         seed=args.seed,
         words=words,
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxlic.errors import UsageError
 from jaxlic.study import ab, scale, store
-from jaxlic.study.folder import AB, Study
+from jaxlic.study.folder import AB, Shown, Study
 from jaxlic.study.observers import Observer, observers, sides, swapped
 from jaxlic.study.plan import CATCH, CROSS
 from jaxlic.study.scale import JND, Answers, Scale
@@ -130,13 +130,21 @@ def _levels(
         shown = study.shown[picture]
         groups.setdefault((shown.image, shown.codec), []).append(place)
     for (image, codec), places in groups.items():
-        levels = np.array([study.shown[pictures[p]].level for p in places])
-        values = best.jnd[places]
+        rows = [study.shown[pictures[p]] for p in places]
+        levels, values = np.array([s.level for s in rows]), best.jnd[places]
+        if _is_strength(rows):  # The original is at level 0.
+            levels, values = np.append(levels, 0), np.append(values, 0)
         middle[image, codec] = scale.level_at(1, levels, values)
         for observer, sensitivity in zip(counted, best.sensitivity, strict=True):
             found = scale.level_at(1, levels, sensitivity * values)
             own[observer.worker, image, codec] = found
     return middle, own
+
+
+def _is_strength(shown: Sequence[Shown]) -> bool:
+    """Whether levels say how strongly a picture is distorted: they rise with its rank."""
+    ranked = [s.level for s in sorted(shown, key=lambda s: s.dlevel)]
+    return len(ranked) > 1 and ranked == sorted(ranked) and min(ranked) > 0
 
 
 def _wins(study: Study, observer: Observer) -> float:

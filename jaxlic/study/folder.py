@@ -93,6 +93,7 @@ def make(
     kind: str,
     size: tuple[int, int],
     block: int,
+    repeats: int = 1,
     seed: int,
     words: dict[str, str],
 ) -> Iterator[pathlib.Path]:
@@ -105,6 +106,7 @@ def make(
         kind: one of `KINDS`.
         size: width and height of the window that is shown.
         block: about how many questions there are between two pauses.
+        repeats: how often each pair is asked.
         seed: of everything that is drawn.
         words: `title`, `contact`, `consent`.
 
@@ -128,7 +130,7 @@ def make(
             stimuli.append(dataclasses.replace(stimulus, pixels=pixels[:0]))
             shown.append(Shown(name, width, height, **fields))
         yield file
-    asked = (plan.duels if kind == AB else plan.questions)(stimuli, chance)
+    asked = (plan.duels if kind == AB else plan.questions)(stimuli, chance, repeats=repeats)
     written = {
         "format": FORMAT,
         "kind": kind,

@@ -56,11 +56,14 @@ class Question:
 Version = list[list[tuple[int, bool]]]  # Blocks of (question, whether sides are swapped).
 
 
-def questions(stimuli: Sequence[Stimulus], chance: random.Random) -> list[Question]:
+def questions(
+    stimuli: Sequence[Stimulus], chance: random.Random, *, repeats: int = 1
+) -> list[Question]:
     """Triplets for a scale: all pairs within a codec and some across, and the checks.
 
     Within a codec every level is compared with every other and with the original. Across
-    codecs, a picture with the next `REACH` of other codecs in the order of squared error.
+    codecs, a picture with the next `REACH` of other codecs in the order of squared error. Each
+    pair is asked `repeats` times, the sides in turn.
     """
     pairs: list[tuple[int, int, str]] = []
     for number in sorted({s.image for s in stimuli}):
@@ -73,11 +76,13 @@ def questions(stimuli: Sequence[Stimulus], chance: random.Random) -> list[Questi
         for place, a in enumerate(ordered):
             others = [b for b in ordered[place + 1 :] if stimuli[b].codec != stimuli[a].codec]
             pairs += [(a, b, CROSS) for b in others[:REACH]]
-    return _sided(stimuli, pairs, chance)
+    return _sided(stimuli, repeats * pairs, chance)
 
 
-def duels(stimuli: Sequence[Stimulus], chance: random.Random) -> list[Question]:
-    """A/B: the two codecs of every photograph, once with each on the left, and the checks."""
+def duels(
+    stimuli: Sequence[Stimulus], chance: random.Random, *, repeats: int = 1
+) -> list[Question]:
+    """A/B: both codecs of every photograph, `repeats` times with each on the left; checks."""
     pairs = []
     for number in sorted({s.image for s in stimuli}):
         a, b = (
@@ -86,7 +91,7 @@ def duels(stimuli: Sequence[Stimulus], chance: random.Random) -> list[Question]:
             if s.image == number and s.codec not in (SOURCE, TRAP)
         )
         pairs += [(a, b, CROSS), (b, a, CROSS)]
-    return _sided(stimuli, pairs, chance, swap=False)
+    return _sided(stimuli, repeats * pairs, chance, swap=False)
 
 
 def _sided(
@@ -113,10 +118,12 @@ def _sided(
     for sort in (SAME, CROSS, BIAS, CATCH):
         own = [pair for pair in found if pair[2] == sort]
         chance.shuffle(own)
-        for place, (a, b, _) in enumerate(own):
+        turn: dict[tuple[int, int], int] = {}
+        for a, b, _ in own:
             low, high = sorted((a, b), key=lambda i: (stimuli[i].mse, i))
+            turn[low, high] = turn.get((low, high), len(turn)) + 1
             if swap or sort == CATCH:
-                a, b = (low, high) if place % 2 else (high, low)
+                a, b = (low, high) if turn[low, high] % 2 == 0 else (high, low)
             sided.append((a, b, sort))
     return [
         Question(id_, a, of(stimuli[a].image, SOURCE), b, sort)

@@ -66,6 +66,17 @@ def test_sides_are_balanced_within_a_version_and_mirrored_in_the_next():
         assert all(flat[0][id_] != flat[1][id_] for id_ in flat[0])
 
 
+def test_repeated_pairs_change_sides():
+    stimuli = _stimuli(images=1)
+    once = plan.questions(stimuli, random.Random(1))
+    asked = [
+        q for q in plan.questions(stimuli, random.Random(1), repeats=4) if q.sort == plan.SAME
+    ]
+    assert len(asked) == 4 * sum(q.sort == plan.SAME for q in once)
+    sides = Counter((q.left, q.right) for q in asked)
+    assert set(sides.values()) == {2} and all((b, a) in sides for a, b in sides)
+
+
 def test_blocks_are_alike_and_counterbalanced():
     asked = plan.questions(_stimuli(), random.Random(0))
     versions = plan.versions(asked, 30, random.Random(0))
