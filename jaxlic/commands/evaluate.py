@@ -7,6 +7,7 @@ import pathlib
 from typing import Any
 
 from jaxlic.commands import options, reporting
+from jaxlic.commands.files import photographs
 from jaxlic.commands.messages import progress, quietly, remark
 from jaxlic.errors import UsageError
 
@@ -76,15 +77,11 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measures, prints, writes."""
     from jaxlic.commands.code import builders_in
-    from jaxlic.files import disk, images
+    from jaxlic.files import disk
     from jaxlic.report import anchors, evaluation, judges
     from jaxlic.report import records as tables
 
-    if not args.folder.is_dir():
-        raise UsageError(f"{args.folder}: no such folder")
-    files = images.find(args.folder)
-    if not files:
-        raise UsageError(f"{args.folder}: holds no image")
+    files = photographs(args.folder)
     builders = builders_in(args.code)
     codecs = _standard(args)
     for name in filter(None, args.models.split(",")):

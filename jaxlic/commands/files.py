@@ -136,6 +136,18 @@ def picture(source: pathlib.Path, *, max_pixels: int | None = None) -> Picture:
     return read
 
 
+def photographs(folder: pathlib.Path) -> list[pathlib.Path]:
+    """All images below a folder. Raises UsageError if there is none."""
+    from jaxlic.files import images
+
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder")
+    found = images.find(folder)
+    if not found:
+        raise UsageError(f"{folder}: holds no image")
+    return found
+
+
 def read(source: pathlib.Path) -> bytes:
     """The bytes of a file. Raises Error."""
     from jaxlic.files import disk

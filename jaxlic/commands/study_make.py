@@ -8,6 +8,7 @@ import pathlib
 from typing import TYPE_CHECKING, Any
 
 from jaxlic.commands import options
+from jaxlic.commands.files import photographs
 from jaxlic.commands.messages import progress, quietly, say
 from jaxlic.errors import UsageError
 
@@ -120,14 +121,10 @@ def folder(text: str) -> tuple[str, float, pathlib.Path]:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the folder of a study."""
-    from jaxlic.files import disk, images
+    from jaxlic.files import disk
     from jaxlic.study import folder as studies
 
-    if not args.folder.is_dir():
-        raise UsageError(f"{args.folder}: no such folder")
-    files = images.find(args.folder)
-    if not files:
-        raise UsageError(f"{args.folder}: holds no image")
+    files = photographs(args.folder)
     if args.output.exists() and (not args.output.is_dir() or any(args.output.iterdir())):
         raise UsageError(f"{args.output}: exists; a study needs a folder of its own")
     if min(args.size) < 64 or min(args.block, args.repeats) < 1:

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any
 
 from jaxlic.commands import options
+from jaxlic.commands.files import photographs
 from jaxlic.commands.messages import progress, quietly
 from jaxlic.errors import UsageError
 
@@ -48,13 +49,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes images one just-noticeable difference from those of a folder."""
-    from jaxlic.files import images
-
-    if not args.folder.is_dir():
-        raise UsageError(f"{args.folder}: no such folder")
-    files = images.find(args.folder)
-    if not files:
-        raise UsageError(f"{args.folder}: holds no image")
+    files = photographs(args.folder)
     names = [file.relative_to(args.folder).with_suffix("") for file in files]
     counts = Counter(names)
     for name, file in zip(names, files, strict=True):

@@ -200,7 +200,9 @@ def _probabilities(d: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def measure(
     answers: Answers, *, draws: int = 400, seed: int = 0
 ) -> tuple[Scale, np.ndarray | None]:
-    """The scale, and what `bootstrap` draws (None of a single observer); corrected.
+    """The scale, corrected, and what `bootstrap` draws (None of a single observer).
+
+    What is drawn is left as large as it is found: the correction is an estimate too.
 
     Raises:
         ValueError: if there is no answer.
@@ -208,8 +210,7 @@ def measure(
     best = fit(answers)
     factor = overstated(answers, best, seed=seed)
     drawn = bootstrap(answers, best, draws=draws, seed=seed) if answers.observers > 1 else None
-    corrected = dataclasses.replace(best, values=best.values / factor)
-    return corrected, None if drawn is None else drawn / factor
+    return dataclasses.replace(best, values=best.values / factor), drawn
 
 
 def overstated(answers: Answers, best: Scale, *, draws: int = 20, seed: int = 0) -> float:

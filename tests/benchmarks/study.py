@@ -34,13 +34,13 @@ def pooled(answers: Answers, draws: int, rng: np.random.Generator) -> tuple[np.n
 
 
 def coverage(
-    count: int, studies: int, draws: int, *, spread: float, seed: int
+    count: int, studies: int, draws: int, *, spread: float, seed: int, pool: bool = True
 ) -> tuple[float, ...]:
     """Shares of true values inside of the intervals; and their mean width, in JND.
 
     Returns:
         Coverage and width of ours, and the slope of values over true ones; coverage and width
-        of pooling.
+        of pooling, unless `pool` is False.
     """
     rng = np.random.default_rng([seed, count])
     pairs, truth = observers.design(1, 2, 4)
@@ -51,7 +51,7 @@ def coverage(
         assert drawn is not None
         ends = scale.interval(best.values, drawn, count)
         slope = float(best.values @ truth / (truth @ truth))
-        theirs = _judged(pooled(answers, draws, rng), truth)
+        theirs = _judged(pooled(answers, draws, rng), truth) if pool else ()
         found.append([*_judged(ends, truth), slope, *theirs])
     return tuple(np.mean(found, axis=0).tolist())
 
@@ -70,11 +70,12 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=80)
     parser.add_argument("--spread", type=float, default=0.4)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--observers", type=int, nargs="+", default=[10, 20, 30])
     args = parser.parse_args()
     print(
         f"{'observers':>9} {'coverage':>9} {'width':>6} {'slope':>6}   pooled, likewise (JND)"
     )
-    for count in (10, 20, 30):
+    for count in args.observers:
         began = time.perf_counter()
         ours, width, slope, theirs, narrow = coverage(
             count, args.studies, args.draws, spread=args.spread, seed=args.seed

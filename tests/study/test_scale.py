@@ -94,8 +94,9 @@ def test_intervals_hold_the_truth():
     """A small version of `python -m tests.benchmarks.study`."""
     from tests.benchmarks.study import coverage
 
-    ours, width, slope, _, _ = coverage(10, 10, 20, spread=0.4, seed=1)
-    assert ours >= 0.9 and slope == pytest.approx(1, abs=0.2)
+    ours, width, slope = coverage(10, 20, 20, spread=0.4, seed=1, pool=False)
+    assert ours >= 0.85  # 93 %, less what chance takes from 20 studies.
+    assert slope == pytest.approx(1, abs=0.2)
     assert 0.4 < width < 2.5
 
 
