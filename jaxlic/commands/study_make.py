@@ -48,7 +48,8 @@ def add(steps: Any) -> None:
         default=[],
         type=codec,
         metavar="NAME=Q,Q,...",
-        help="jpeg, webp, avif, jxl or a model, and its qualities; repeatable",
+        help="a codec of jaxlic eval (jpeg, webp, avif ...) or a model, and its qualities; "
+        "repeatable",
     )
     parser.add_argument(
         "--folder",
@@ -161,14 +162,17 @@ def run(args: argparse.Namespace) -> int:
 
 def _codecs(args: argparse.Namespace) -> list[Codec]:
     from jaxlic.commands.code import builders_in
-    from jaxlic.report import evaluation
+    from jaxlic.report import anchors, evaluation
     from jaxlic.study import stimuli
 
     builders = builders_in(args.code)
     found: list[Codec] = []
     for name, levels in args.codec:
-        curves = {name: (evaluation.standard(name), levels)}
-        if name not in evaluation.STANDARD:
+        if name in anchors.STANDARD:
+            if reason := anchors.missing(name):
+                raise UsageError(reason)
+            curves = {name: (anchors.standard(name), levels)}
+        else:
             curves = evaluation.learned(name, levels, builders=builders)
         for curve, (round_trip, _) in curves.items():
             found.append(stimuli.coded(curve, levels, round_trip))

@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 
-from jaxlic.report import evaluation
+from jaxlic.report import anchors
 from jaxlic.study import folder, observers, stimuli, store
 from jaxlic.study.store import Answer
 from tests.conftest import DATA
@@ -16,11 +16,10 @@ def make_study(path, *, kind=folder.PLAIN, photographs=1, seed=0, levels=(20, 60
     photos.mkdir(exist_ok=True)
     names = ["kodim05_crop.png", "kodim23_crop.png"][:photographs]
     files = [shutil.copy(DATA / name, photos / name) for name in names]
-    codecs = [stimuli.coded("jpeg", levels, evaluation.standard("jpeg"))]
+    codecs = [stimuli.coded("jpeg", levels, anchors.standard("jpeg"))]
     if kind == folder.AB:
         codecs = [
-            stimuli.coded(name, levels[:1], evaluation.standard(name))
-            for name in ("jpeg", "webp")
+            stimuli.coded(name, levels[:1], anchors.standard(name)) for name in ("jpeg", "webp")
         ]
     made = folder.make(
         path,

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from jaxlic.errors import UsageError
-from jaxlic.report import evaluation
+from jaxlic.report import anchors
 from jaxlic.study import stimuli
 from jaxlic.study.stimuli import SOURCE, TRAP
 from tests.conftest import DATA
@@ -14,7 +14,7 @@ FILE = DATA / "kodim05_crop.png"
 
 
 def _jpeg(*levels):
-    return stimuli.coded("jpeg", levels, evaluation.standard("jpeg"))
+    return stimuli.coded("jpeg", levels, anchors.standard("jpeg"))
 
 
 def test_a_photograph_gives_its_source_every_level_and_a_trap(photo):
@@ -22,7 +22,7 @@ def test_a_photograph_gives_its_source_every_level_and_a_trap(photo):
     assert [s.codec for s in found] == [SOURCE, "jpeg", "jpeg", TRAP]
     assert [(s.dlevel, s.level) for s in found[1:3]] == [(1, 80), (2, 20)]
     np.testing.assert_array_equal(found[0].pixels, photo[48:144, 64:192])
-    size, back = evaluation.standard("jpeg")(photo, 80)
+    size, back = anchors.standard("jpeg")(photo, 80)
     assert found[1].bytes == size and found[1].bpp == 8 * size / (192 * 256)
     np.testing.assert_array_equal(found[1].pixels, back[48:144, 64:192])
     assert found[0].mse == 0 < found[1].mse < found[2].mse < found[3].mse
@@ -32,7 +32,7 @@ def test_a_photograph_gives_its_source_every_level_and_a_trap(photo):
 def test_boosted_pictures_have_twice_the_error_and_twice_the_size(photo):
     source, coded, _ = stimuli.of_image(0, FILE, [_jpeg(50)], (128, 96), boosted=True)
     assert source.pixels.shape == coded.pixels.shape == (96, 128, 3)
-    _, back = evaluation.standard("jpeg")(photo, 50)
+    _, back = anchors.standard("jpeg")(photo, 50)
     middle = np.s_[72:120, 96:160]
     error = coded.pixels.astype(float) - source.pixels
     plain = back[middle].astype(float) - photo[middle]
