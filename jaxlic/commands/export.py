@@ -9,7 +9,6 @@ import re
 from typing import Any
 
 from jaxlic.commands import options
-from jaxlic.commands.code import builders_in
 from jaxlic.commands.files import write
 from jaxlic.commands.messages import name, say
 from jaxlic.errors import UsageError
@@ -64,6 +63,7 @@ def size(text: str) -> tuple[int, int]:
 def run(args: argparse.Namespace) -> int:
     """Writes one file."""
     from jaxlic import models, portable
+    from jaxlic.commands.code import builders_in
     from jaxlic.core import Codec
 
     own = builders_in(args.code)
