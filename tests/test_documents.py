@@ -88,12 +88,10 @@ def test_messages_name_modules_that_the_wheel_has():
             assert module.startswith("jaxlic") or "train" in module
 
 
-def test_the_python_of_the_readme_runs():
+def test_the_last_python_of_the_readme_and_of_own_codecs_runs():
     import numpy as np
 
-    text = (ROOT / "README.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) >= 2
     image = np.zeros((40, 50, 3), np.uint8)
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), {"image": image, "jaxlic": jaxlic})
+    for page in (ROOT / "README.md", ROOT / "docs" / "own_codec.md"):
+        block = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)[-1]
+        exec(compile(block, page.name, "exec"), {"image": image, "jaxlic": jaxlic})

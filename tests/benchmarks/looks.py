@@ -1,0 +1,66 @@
+"""The picture of the README: parts of photographs at equal bytes, drawn pixel by pixel.
+
+    python -m tests.benchmarks.looks docs/looks.png kodim08.png:330,60 kodim21.png:440,210
+
+Each argument is a photograph and the left and top of the part of 224x160 pixels that is shown;
+whole photographs are coded. The budget is what WebP takes at `--quality`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from jaxlic.files import images
+from jaxlic.metrics.scores import psnr
+from jaxlic.report.anchors import standard
+from jaxlic.report.equal import search
+from jaxlic.report.evaluation import learned
+
+WIDTH, HEIGHT, LINE = 224, 160, 16
+
+
+def row(photo: pathlib.Path, corner: tuple[int, int], models: list[str], quality: int):
+    """(label, part) of the original and of every codec."""
+    image = images.read(photo).rgb
+    left, top = corner
+    part = (slice(top, top + HEIGHT), slice(left, left + WIDTH))
+    budget = len(standard("webp").encode(image, quality))
+    yield f"original {photo.stem}", image[part]
+    for name in ["jpeg", "webp", "avif", *models]:
+        codec = learned(name)[name][0] if name in models else standard(name)
+        data = search(codec, image, budget).data
+        decoded = codec.decode(data, (image.shape[0], image.shape[1]))
+        yield f"{name} {len(data):,} B {psnr(image, decoded):.1f} dB", decoded[part]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("parts", nargs="+")
+    parser.add_argument("--models", default="dkic")
+    parser.add_argument("--quality", type=int, default=20)
+    args = parser.parse_args()
+    rows = []
+    for text in args.parts:
+        path, _, corner = text.rpartition(":")
+        left, top = map(int, corner.split(","))
+        models = args.models.split(",")
+        rows.append(list(row(pathlib.Path(path), (left, top), models, args.quality)))
+    sheet = Image.new("RGB", (len(rows[0]) * WIDTH, len(rows) * (HEIGHT + LINE)), "white")
+    draw = ImageDraw.Draw(sheet)
+    for i, cells in enumerate(rows):
+        for j, (label, pixels) in enumerate(cells):
+            place = (j * WIDTH, i * (HEIGHT + LINE))
+            draw.text((place[0] + 2, place[1] + 2), label, "black")
+            sheet.paste(
+                Image.fromarray(np.ascontiguousarray(pixels)), (place[0], place[1] + LINE)
+            )
+    sheet.save(args.out, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
