@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -43,6 +44,8 @@ COMMANDS = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command. 0: all done; 2: something about the input; 130: interrupted."""
+    # Threads of NumPy's OpenBLAS would spin for a while after each product, beside XLA's.
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
     args = _parser().parse_args(argv)
     args.argv = list(sys.argv[1:] if argv is None else argv)
     settle()
