@@ -4,7 +4,7 @@ python -m train.extend dkic start
 python -m train configs/pyramid.py --workdir runs/pyramid --data FOLDER --set init_from=start
 python -m train.export runs/pyramid jaxlic/weights/pyramid --number 4 --calibrate FOLDER
 
-Or from its first 1,200 steps: --set init_from=train/starts/pyramid. From scratch: leave out the
+Or from its first 3,600 steps: --set init_from=train/starts/pyramid. From scratch: leave out the
 first line and `--set`.
 """
 
