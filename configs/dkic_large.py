@@ -28,6 +28,9 @@ def experiment(
     batch: int = 16,
     crop: int = 256,
     learning_rate: float = 1e-4,
+    accumulate: int = 1,
+    dtype: str = "float32",
+    remat: bool = False,
     seed: int = 0,
 ) -> Experiment:
     """Adam at 1e-4, a tenth of it over the last fifth."""
@@ -52,4 +55,7 @@ def experiment(
         batch=batch,
         steps=steps,
         seed=seed,
+        accumulate=accumulate,
+        dtype=dtype,
+        remat=remat,
     )

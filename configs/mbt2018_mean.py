@@ -2,7 +2,7 @@
 
     python -m train configs/mbt2018_mean.py --workdir runs/mbt --data FOLDER
     python -m train configs/mbt2018_mean.py --workdir runs/mbt --data FOLDER \
-        --set features=192 latents=320
+        --set features=192 latents=320 dtype=bfloat16 accumulate=2
 
 N=128, M=192 for low rates, 192 and 320 for high ones. Differs from the paper: one model for
 all rates, an integer hyper-synthesis, and fewer steps than its millions unless you set them.
@@ -25,6 +25,9 @@ def experiment(
     batch: int = 16,
     crop: int = 256,
     learning_rate: float = 1e-4,
+    accumulate: int = 1,
+    dtype: str = "float32",
+    remat: bool = False,
     seed: int = 0,
 ) -> Experiment:
     """Adam at 1e-4, a tenth of it over the last fifth."""
@@ -39,4 +42,7 @@ def experiment(
         batch=batch,
         steps=steps,
         seed=seed,
+        accumulate=accumulate,
+        dtype=dtype,
+        remat=remat,
     )

@@ -1,17 +1,24 @@
 r"""The diffusion refiner of the pyramid codec: what its decoder leaves out, learned.
 
 python -m train configs/refiner.py --workdir runs/refiner --data FOLDER
-python -m train.export runs/refiner refiner --parent train/starts/pyramid --number 5
+python -m train.export runs/refiner refiner --id refiner --parent pyramid --small
 
-The base is frozen. What it is to be compared with, in the same steps: a refiner of the same
-network and perceptual loss that samples nothing, --set deterministic=true.
+The base is frozen, and files are its own: a refiner has no number. Fewer steps afterwards, each
+round from the one before:
+
+python -m train configs/refiner.py --workdir runs/four --data FOLDER \
+    --set init_from=refiner teacher=refiner few=4
+
+What it is to be compared with, in the same steps and with the same network and perceptual loss:
+a refiner that samples nothing, --set deterministic=true, and CDC, which samples the image
+itself and has no picture to begin with, --set direct=true.
 """
 
 import jax
 import optax
 
 from jaxlic.losses.diffusion import residual_diffusion
-from jaxlic.metrics.perceptual import perceptual
+from jaxlic.metrics.perceptual import over_views, perceptual
 from jaxlic.models import Spec
 from train.experiment import Experiment
 
@@ -19,8 +26,11 @@ from train.experiment import Experiment
 def experiment(
     *,
     base: str = "pyramid",
-    init_from: str = "train/starts/pyramid",
+    init_from: str = "pyramid",
     deterministic: bool = False,
+    direct: bool = False,
+    teacher: str | None = None,
+    few: int = 0,
     rho: float = 0.9,
     middle: int = 96,
     steps: int = 20_000,
@@ -37,17 +47,20 @@ def experiment(
 ) -> Experiment:
     """The rate is constant, then falls linearly to zero over the last `decay` of the steps.
 
-    `rho` is the share of ST-LPIPS (AlexNet), taken on the `middle` pixels of a crop.
-    `deterministic` trains one evaluation at pure noise that is zero. Qualities from `lowest` to
+    `rho` is the share of ST-LPIPS (AlexNet), taken on the `middle` pixels of a crop, in views.
+    `deterministic` trains one evaluation at pure noise that is zero; `few` steps follow twice
+    as many of the `teacher` (progressive distillation). Qualities from `lowest` to
     `highest` are drawn: above, nothing is missing that the eye could see.
     """
+    if bool(few) != bool(teacher):
+        raise ValueError("few steps have a teacher, and a teacher has a student of few steps")
     network = perceptual("st-lpips-alex") if rho else None
     edge = (crop - middle) // 2
 
     def distance(x: jax.Array, y: jax.Array) -> jax.Array:
         assert network is not None
         inside = slice(edge, crop - edge)
-        return network.distance(x[:, inside, inside], y[:, inside, inside])
+        return over_views(network.distance)(x[:, inside, inside], y[:, inside, inside])
 
     falling = int(decay * steps)
     schedule = optax.join_schedules(
@@ -60,8 +73,9 @@ def experiment(
     )
     return Experiment(
         name="refiner",
-        spec=Spec("refined.lapped", dict(base=base)),
-        assembly=dict(deterministic=deterministic),
+        spec=Spec("refined.lapped", dict(base=base, **(dict(direct=True) if direct else {}))),
+        assembly=dict(deterministic=deterministic, **(dict(few=few) if few else {})),
+        teacher=teacher,
         only=("params/refiner/",),
         loss=residual_diffusion(distance if rho else None, rho=rho),
         optimizer=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule)),

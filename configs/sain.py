@@ -12,6 +12,8 @@ python -m train configs/sain.py --workdir runs/irn-x2 --data FOLDER --set varian
 python -m train configs/sain.py --workdir runs/cnn-x2 --data FOLDER --set variant=cnn
 """
 
+from typing import Any
+
 import jax
 import optax
 from optax.contrib import MuonDimensionNumbers, muon
@@ -47,6 +49,9 @@ def experiment(
     clip: float = 10.0,
     fit: float = 20.0,
     rate: float = 0.0,
+    components: int = 5,
+    spread: float = 0.0,
+    likelihood: float = 0.0,
     rounding: str = "ste",
     formats: str = "jpeg,webp",
     real: bool = True,
@@ -57,7 +62,11 @@ def experiment(
     eval_every: int = 1000,
     seed: int = 0,
 ) -> Experiment:
-    """Adam with coupled weight decay and clipping as published; a shorter schedule."""
+    """Adam with coupled weight decay and clipping as published; a shorter schedule.
+
+    `components`, `spread` and `likelihood` are of the latent's mixture: how many Gaussians, how
+    far apart their means start, and the weight of its likelihood.
+    """
     if variant == "cnn":
         spec = Spec(
             "rescaler.bicubic", dict(scale=scale, width=width, blocks=cnn_blocks, fold=fold)
@@ -65,10 +74,14 @@ def experiment(
         loss = rescaling.reconstruction
     else:
         layout = list(LAYOUTS[variant, scale])
-        spec = Spec(
-            "rescaler.folded", dict(layout=layout, width=width, blocks=blocks, fold=fold)
-        )
-        loss = getattr(rescaling, variant)(scale, fit=fit, rate=rate)
+        settings: dict[str, Any] = dict(layout=layout, width=width, blocks=blocks, fold=fold)
+        if (components, spread) != (5, 0.0):
+            settings |= dict(components=components, spread=spread)
+        spec = Spec("rescaler.folded", settings)
+        if variant == "sain":
+            loss = rescaling.sain(scale, fit=fit, rate=rate, likelihood=likelihood)
+        else:
+            loss = rescaling.irn(scale, fit=fit, rate=rate)
     falling = int(decay * steps)
     schedule = optax.join_schedules(
         [

@@ -32,12 +32,18 @@ def experiment(
     steps: int = 500_000,
     quality: float = 75.0,
     format: str = "jpeg",
+    real: bool = True,
+    batch: int = 16,
     seed: int = 10,
 ) -> Experiment:
-    """Losses are sums: clipping at 10 and the weight decay inside Adam belong to that."""
+    """Losses are sums: clipping at 10 and the weight decay inside Adam belong to that.
+
+    With `real` false the simulator takes the place of the files that a host writes and reads:
+    for pods, and for other machines' compilers.
+    """
     spec = Spec("rescaler.dense", dict(layout=list(LAYOUTS[variant, scale])))
     halvings = {k * steps // 5: 0.5 for k in (1, 2, 3, 4)}
-    through = channel(formats=(format,), rounding="fourier", simulated=True)
+    through = channel(formats=(format,), rounding="fourier", real=real, simulated=True)
     return Experiment(
         name=f"{variant}-x{scale}-paper",
         spec=spec,
@@ -50,7 +56,7 @@ def experiment(
             optax.scale_by_learning_rate(optax.piecewise_constant_schedule(2e-4, halvings)),
         ),
         crop=128,
-        batch=16,
+        batch=batch,
         steps=steps,
         seed=seed,
         qualities=(quality, quality),

@@ -1,7 +1,7 @@
 """Learned image compression for JAX.
 
     import jaxlic
-    codec = jaxlic.load("base")
+    codec = jaxlic.load()
     data = codec.compress(image, quality=40)     # uint8 [H, W, 3] to bytes
     image = codec.decompress(data)
 

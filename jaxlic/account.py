@@ -31,7 +31,11 @@ def describe(data: bytes) -> dict[str, Any]:
         },
         "bpp": 8 * len(data) / (h.height * h.width),
         "version": h.version,
-        "levels": {"written": h.levels, "missing payloads": file.missing},
+        "levels": {
+            "written": h.levels,
+            "missing payloads": file.missing,
+            "ends": list(file.ends),
+        },
         "entropy path": "integer" if h.exact else "floating point",
         "checksums": "ok",
     }

@@ -12,10 +12,11 @@ import numpy as np
 
 from jaxlic import coding, forks, models
 from jaxlic.account import name_of, numbered
-from jaxlic.core import MAX_QUALITY, MIN_QUALITY, Builder, Codec
+from jaxlic.core import MAX_QUALITY, MIN_QUALITY, Builder, Codec, Finish
 from jaxlic.effort import Track, untracked
 from jaxlic.effort import compress as searched
 from jaxlic.entropy import range_coder
+from jaxlic.entropy.detail import Detail
 from jaxlic.errors import BitstreamError, Error, ImageError, ModelError
 from jaxlic.files import bitstream, classic, held
 from jaxlic.files.bitstream import File, Header
@@ -25,7 +26,7 @@ from jaxlic.models import Model
 from jaxlic.ops.tiling import padded, tiles
 from jaxlic.thumbnail import ImageRescaler
 
-DEFAULT_MODEL = "base"
+DEFAULT_MODEL = "pyramid"  # And commands.options.MODEL.
 DEFAULT_QUALITY = 40.0
 
 
@@ -126,8 +127,19 @@ class ImageCodec:
             return picture.rgb
         return np.concatenate([picture.rgb, picture.alpha[..., None]], axis=-1)
 
-    def decode(self, data: bytes, *, max_pixels: int = bitstream.MAX_PIXELS) -> Picture:
+    def decode(
+        self,
+        data: bytes,
+        *,
+        detail: Detail | None = None,
+        finish: Finish | None = None,
+        max_pixels: int = bitstream.MAX_PIXELS,
+    ) -> Picture:
         """As `decompress`, with alpha and colour profile apart, and notes on what is missing.
+
+        `detail` says what is drawn for levels that are not there; by default its defaults.
+        `finish` makes other pixels of them in the end, given the latents and the quality too;
+        `jaxlic.refiner` does.
 
         Raises:
             BitstreamError: if the file is damaged, is larger, or another model wrote it.
@@ -138,7 +150,14 @@ class ImageCodec:
         icc = bitstream.profile(file)
         h, m = file.header, self.model
         rgb = coding.decompress(
-            self.codec, m.params, m.tables, file.payloads, counts=self.counts, **settings
+            self.codec,
+            m.params,
+            m.tables,
+            file.payloads,
+            counts=self.counts,
+            detail=detail or Detail(),
+            finish=finish,
+            **settings,
         )
         alpha = None
         if file.alpha is not None:
@@ -148,8 +167,7 @@ class ImageCodec:
                 raise BitstreamError(str(error)) from error
         notes = []
         if file.missing:
-            written = h.tiles * h.levels
-            notes = [f"cut off: {written - file.missing} of {written} payloads are there"]
+            notes = [f"holds level {len(file.ends)} of {h.levels}, the rest is cut off"]
         return Picture(rgb, alpha, icc, tuple(notes))
 
     def latents(self, data: bytes, *, max_pixels: int = bitstream.MAX_PIXELS) -> np.ndarray:
@@ -234,10 +252,13 @@ def load(
 def load_codec(
     model: str | pathlib.Path = DEFAULT_MODEL, *, builders: Sequence[Builder] = ()
 ) -> ImageCodec:
-    """As `load`, for codecs alone. Raises ModelError for a rescaler too."""
+    """As `load`, for codecs alone. Raises ModelError for rescalers and refiners too."""
     loaded = load(model, builders=builders)
     if not isinstance(loaded, ImageCodec):
         raise ModelError(f"{model}: makes thumbnails (jaxlic downscale), not .jlic files")
+    parent = loaded.model.card.get("parent")
+    if loaded.codec.refiner is not None and parent is not None:
+        raise ModelError(f"{model}: refines files of {parent} (jaxlic decompress --refine)")
     return loaded
 
 

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 import flax.errors
 
-from jaxlic.codecs import dkic, hyperprior, pyramid, refined
+from jaxlic.codecs import dkic, hyperprior, pyramid, refined, sic
 from jaxlic.core import Builder, Codec, Rescaler
 from jaxlic.errors import ModelError, one_line
 from jaxlic.rescaling import bicubic, sain
 
 BUILDERS = {
     builder.name: builder
-    for home in (hyperprior, dkic, pyramid, refined, sain, bicubic)
+    for home in (hyperprior, dkic, pyramid, refined, sic, sain, bicubic)
     for builder in home.BUILDERS
 }
 # What builders and linen raise for settings that make no sense.

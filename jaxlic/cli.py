@@ -20,6 +20,7 @@ from jaxlic.commands import (
     models,
     study,
     targets,
+    truncate,
     upscale,
 )
 from jaxlic.commands.messages import mute, remark, report, settle
@@ -28,6 +29,7 @@ from jaxlic.errors import Error
 COMMANDS = (
     compress,
     decompress,
+    truncate,
     downscale,
     upscale,
     info,
@@ -46,8 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command. 0: all done; 2: something about the input; 130: interrupted."""
     # Threads of NumPy's OpenBLAS would spin for a while after each product, beside XLA's.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
-    args = _parser().parse_args(argv)
-    args.argv = list(sys.argv[1:] if argv is None else argv)
+    given = list(sys.argv[1:] if argv is None else argv)
+    args = _parser().parse_args(decompress.refining(given))
+    args.argv = given
     settle()
     from jaxlic.files.cache import keep_compiled
 

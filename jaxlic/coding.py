@@ -18,16 +18,16 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jaxlic.core import MAX_QUALITY, Codec, Params
+from jaxlic.core import MAX_QUALITY, Codec, Finish, Params
+from jaxlic.entropy.detail import Detail
 from jaxlic.entropy.range_coder import CONSTRICTION, RangeCoder
 from jaxlic.entropy.tables import TableSets
 from jaxlic.ops.tiling import TILE, Pair, Tile, cut, edge_for, fill, padded, place, tiles
 
 Payloads = Sequence[Sequence[bytes]]  # By tile, then by level.
 
-_EDGES = (128, 256, 512, 768)
+_EDGES, _AHEAD = (128, 256, 512, 768), 32  # Of windows; so many may be in memory.
 COUNTS = (8, 4, 2, 1)  # Windows in one call; each is a program of its own.
-_AHEAD = 32  # Windows that may be in memory.
 
 
 def compress(
@@ -136,11 +136,12 @@ def warm(
             blank = np.zeros((count, height, width, 3), np.uint8)
             y = np.asarray(codec.analyse(params, blank, qualities, size))
             if decode:
-                codec.synthesise(params, np.zeros_like(y), qualities, size, None)
+                known = _told(codec, codec.geometry.levels, count)
+                codec.synthesise(params, np.zeros_like(y), qualities, size, *known)
         payloads = codec.encode(params, tables, y[0], quality, range_coder)
         if decode:
             shape = (height // ratio, width // ratio)
-            codec.decode(params, tables, payloads, quality, shape, range_coder, None)
+            codec.decode(params, tables, payloads, quality, shape, range_coder)
 
 
 def latents(
@@ -153,7 +154,7 @@ def latents(
     *,
     range_coder: RangeCoder = CONSTRICTION,
     edge: int = TILE,
-    key: jax.Array | None = None,
+    detail: Detail | None = None,
 ) -> np.ndarray:
     """What payloads say: float32 `[H', W', C]`, the same to the bit on every machine.
 
@@ -161,7 +162,7 @@ def latents(
         codec, params, tables, quality, range_coder, edge: as of `compress`.
         payloads: of each tile, one or more.
         shape: height and width of the image.
-        key: for codecs that draw what was not sent.
+        detail: what is drawn for levels that are not there; None for their means.
 
     Raises:
         BitstreamError: if they do not decode.
@@ -170,7 +171,7 @@ def latents(
     height, width = padded(*shape, g.stride)
     y_hat = np.empty((height // g.latent_stride, width // g.latent_stride, g.latents), "f4")
     for i, tile in enumerate(tiles(height, width, g.halo, edge=edge)):
-        own = None if key is None else jax.random.fold_in(key, i)
+        own = None if detail is None else detail._replace(tile=i)
         inner = tile.shrunk(g.latent_stride)
         (top, left), (bottom, right) = inner.start, inner.stop
         y_hat[top:bottom, left:right] = codec.decode(
@@ -188,12 +189,9 @@ def synthesise(
     *,
     edge: int = TILE,
     counts: Sequence[int] = COUNTS,
-    key: jax.Array | None = None,
+    level: int | None = None,
 ) -> np.ndarray:
-    """The image of a latent: uint8 `[*shape, 3]`.
-
-    Arguments as of `latents`, `counts` as of `compress_batch`.
-    """
+    """The image of a latent, uint8 `[*shape, 3]`; `level` as of `Synthesise`."""
     g = codec.geometry
     found = list(tiles(*padded(*shape, g.stride), g.halo, edge=edge))
 
@@ -205,7 +203,7 @@ def synthesise(
             yield _Window(y_hat[top:bottom, left:right], samples, quality, tile.window_shape)
 
     def run(*batch: np.ndarray) -> jax.Array:
-        return codec.synthesise(params, *batch, key)
+        return codec.synthesise(params, *batch, *_told(codec, level, len(batch[0])))
 
     image = np.empty((*shape, 3), np.uint8)
     for tile, x in zip(found, _on_device(run, windows(), counts), strict=True):
@@ -224,21 +222,28 @@ def decompress(
     range_coder: RangeCoder = CONSTRICTION,
     edge: int = TILE,
     counts: Sequence[int] = COUNTS,
-    key: jax.Array | None = None,
+    detail: Detail | None = None,
+    finish: Finish | None = None,
 ) -> np.ndarray:
-    """As `latents`, but on to the image, uint8 `[*shape, 3]`."""
+    """As `latents`, to the image, uint8 `[*shape, 3]`; `finish` has the last word.
+
+    All tiles are decoded at the lowest level that any of them has.
+    """
+    level = min(map(len, payloads))
     y_hat = latents(
         codec,
         params,
         tables,
-        payloads,
+        [tile[:level] for tile in payloads],
         shape,
         quality,
         range_coder=range_coder,
         edge=edge,
-        key=key,
+        detail=detail,
     )
-    return synthesise(codec, params, y_hat, shape, quality, edge=edge, counts=counts, key=key)
+    what = (codec, params, y_hat, shape, quality)
+    image = synthesise(*what, edge=edge, counts=counts, level=level)
+    return image if finish is None else finish(image, y_hat, quality)
 
 
 class _Window(NamedTuple):
@@ -259,6 +264,12 @@ def buffer(tile: Tile, halo: int, edge: int) -> Pair:
 
 def _done(value: list[bytes]) -> Callable[[], list[bytes]]:
     return lambda: value
+
+
+def _told(codec: Codec, level: int | None, count: int) -> list[np.ndarray]:
+    """What `Synthesise` is told of levels: nothing where there is but one, or all are there."""
+    untold = codec.geometry.levels == 1 or level is None
+    return [] if untold else [np.full(count, level, np.int32)]
 
 
 def _on_device(

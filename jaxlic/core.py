@@ -16,12 +16,15 @@ import numpy as np
 
 if TYPE_CHECKING:
     from jaxlic.codecs.search import Search
+    from jaxlic.entropy.detail import Detail
     from jaxlic.entropy.range_coder import RangeCoder
     from jaxlic.entropy.tables import TableSets
 
 Params = Any
 Metrics = dict[str, jax.Array]
 Batch = Mapping[str, jax.Array]
+# Decoded pixels, their latent and the quality to other pixels, such as refined ones.
+Finish = Callable[[np.ndarray, np.ndarray, float], np.ndarray]
 
 MIN_QUALITY, MAX_QUALITY = 1.0, 100.0
 
@@ -132,12 +135,12 @@ class Decode(Protocol):
         quality: float,
         shape: tuple[int, int],
         range_coder: RangeCoder,
-        key: jax.Array | None = None,
+        detail: Detail | None = None,
     ) -> np.ndarray:
         """What payloads say of a tile's latent: float32 `[*shape, latents]`, on the host.
 
         The same to the bit on every machine. Fewer payloads than were written are fine, down
-        to one; `key` is for what a codec draws in the place of the others.
+        to one; `detail` says what a codec draws in the place of the others, None means.
 
         Raises:
             BitstreamError: if they do not decode.
@@ -152,11 +155,12 @@ class Synthesise(Protocol):
         windows: np.ndarray,
         quality: np.ndarray,
         size: np.ndarray,
-        key: jax.Array | None = None,
+        level: np.ndarray | None = None,
     ) -> jax.Array:
         """The pixels of a batch of windows of latents, on the device: uint8 `[N, H, W, 3]`.
 
-        `quality` is `[N]`, `size` int32 `[N, 2]`, in pixels; `key` is for codecs that draw.
+        `quality` is `[N]`, `size` int32 `[N, 2]`, in pixels. Of codecs with several levels,
+        `level` says how many were decoded, int32 `[N]`; None for all.
         """
         ...
 
@@ -194,11 +198,13 @@ class Refiner(NamedTuple):
         denoise: the network.
         deviation: quality to the unit of residuals, as a part of the image's range.
         halo: how far from a pixel, in pixels, the network looks; a multiple of the stride.
+        direct: what is sampled is the image less grey, and not less the decoded picture.
     """
 
     denoise: Denoise
     deviation: Callable[[float], float]
     halo: int
+    direct: bool = False
 
 
 class Codec(NamedTuple):
@@ -282,6 +288,8 @@ class Builder(NamedTuple):
         int8: regular expression for the paths of kernels that are stored as int8.
         limits: by setting the largest integer in it that models from files may have, where
             that is not 1024.
+        free: settings that latents do not depend on, of the synthesis alone: files are not
+            named after them, so that a model with another synthesis reads them.
     """
 
     name: str
@@ -289,3 +297,4 @@ class Builder(NamedTuple):
     assemble: Callable[..., Codec | Rescaler]
     int8: str = ""
     limits: tuple[tuple[str, int], ...] = ()
+    free: tuple[str, ...] = ()

@@ -1,5 +1,7 @@
 """Models on disk: `model.json`, `weights.safetensors` and `card.md` in one folder.
 
+The weights may be a gzip file instead, `weights.safetensors.gz`.
+
 Shipped models live in `jaxlic/weights/<id>/`; a path to a folder of the same layout works
 wherever an id does. No code is run in loading: a model names its architecture, and must be
 one of `BUILDERS` or of the caller's.
@@ -24,7 +26,16 @@ from jaxlic.entropy import tables as entropy_tables
 from jaxlic.entropy.tables import TableSets
 from jaxlic.errors import ModelError, one_line
 from jaxlic.files import disk, schema, weights
-from jaxlic.files.shelf import CARD, WEIGHTS, card, check_lineage, folder, shipped  # noqa: F401
+from jaxlic.files.shelf import (  # noqa: F401
+    CARD,
+    SMALL,
+    WEIGHTS,
+    card,
+    check_lineage,
+    folder,
+    shipped,
+    weights_file,
+)
 from jaxlic.files.weights import SHIPPED
 
 _FINGERPRINT = 4
@@ -39,7 +50,8 @@ class Model(NamedTuple):
         id: its name.
         number: what a `.jlic` file calls it; 0 for rescalers and what is not shipped.
         stream: 4 bytes that name all that the path from bytes to latents depends on: builder,
-            settings, the parameters of the entropy path, tables. Files carry it.
+            settings (but those that are `free`), the parameters of the entropy path, tables.
+            Files carry it.
         pixels: 4 bytes that name all of it, the other parameters too.
         v1: what files of version 1, and thumbnails, carry.
         spec, card: how it was built, and what `model.json` says of it.
@@ -94,6 +106,7 @@ def save_model(
     tables: TableSets | None = None,
     *,
     builders: Sequence[Builder] = (),
+    small: bool = False,
 ) -> None:
     """Writes a model folder.
 
@@ -102,10 +115,12 @@ def save_model(
         params: float32 parameters.
         spec: how the model is built.
         description: goes into `model.json`; must hold `id` and `number`. With `parent`, the
-            name of another model of the same architecture, arrays that are as there (to a
-            ten-thousandth) are not written: it is needed to load this one.
+            name of another model of the same architecture, but for `free` settings, arrays
+            that are as there (to a ten-thousandth) are not written: it is needed to load this
+            one.
         tables: what to code with; None for those of the model's distributions.
         builders: as of `load_model`.
+        small: int8 kernels get fewer values, and the file is a gzip file.
 
     Raises:
         ModelError: if decoding with these parameters would not be exact.
@@ -114,9 +129,15 @@ def save_model(
     codec = _checked(description, builders)
     flat, rest = weights.flat(params), {}
     if "parent" in description:
-        rest, _ = _inherited(description, builders)
-        flat = {name: a for name, a in flat.items() if not weights.same(a, rest.get(name))}
-    stored = weights.shrink(flat, int8=builder_of(spec, builders).int8)
+        rest, _ = _inherited(description, builders, codec)
+        # What was frozen is as `check` left it, which is not quite as it is stored.
+        steady = weights.flat(load_model(description["parent"], builders=builders).params)
+        flat = {
+            name: a
+            for name, a in flat.items()
+            if not any(weights.same(a, known.get(name)) for known in (rest, steady))
+        }
+    stored = weights.shrink(flat, int8=builder_of(spec, builders).int8, small=small)
     try:
         params = weights.tree({**rest, **weights.grow(stored)})
         if isinstance(codec, Codec):
@@ -134,7 +155,11 @@ def save_model(
     description["parameters"] = int(sum(np.size(a) for a in jax.tree.leaves(params)))
     text = json.dumps(description, indent=2, sort_keys=True) + "\n"
     path.mkdir(parents=True, exist_ok=True)
-    disk.write_bytes(path / WEIGHTS, data)  # Killed after it, they are not those described.
+    # Killed after any of it, they are not those described.
+    disk.write_bytes(
+        path / (SMALL if small else WEIGHTS), weights.deflate(data) if small else data
+    )
+    (path / (WEIGHTS if small else SMALL)).unlink(missing_ok=True)
     disk.write_bytes(path / CARD, text.encode())
     _load_model.cache_clear()
 
@@ -154,7 +179,7 @@ def _load_model(path: pathlib.Path, builders: tuple[Builder, ...]) -> Model:
     return Model(
         stored.description["id"],
         stored.description["number"],
-        _fingerprint(spec, stored.params, stored.tables, parts),
+        _fingerprint(_of_stream(spec, builders), stored.params, stored.tables, parts),
         _fingerprint(spec, stored.params, stored.tables, ("",)),
         stored.v1,
         spec,
@@ -179,9 +204,11 @@ def _read(path: pathlib.Path, builders: tuple[Builder, ...]) -> _Stored:
     description = card(path)
     check_lineage(path)
     codec = _checked(description, builders)
-    rest, parent = _inherited(description, builders)
+    rest, parent = _inherited(description, builders, codec)
     try:
-        data = disk.read_bytes(path / WEIGHTS)
+        file = weights_file(path)
+        data = disk.read_bytes(file)
+        data = weights.inflate(data) if file.name == SMALL else data
         if "sha256" in description and description["sha256"] != weights.sha256(data):
             raise ValueError(f"{WEIGHTS} is not the one that {CARD} describes")
         stored = weights.from_bytes(data)
@@ -229,14 +256,29 @@ def _fingerprint(
     return digest.digest()[:_FINGERPRINT]
 
 
+def _of_stream(spec: Spec, builders: Sequence[Builder]) -> Spec:
+    """The spec without the settings that latents do not depend on."""
+    free = builder_of(spec, builders).free
+    return Spec(spec.builder, {n: v for n, v in spec.settings.items() if n not in free})
+
+
 def _inherited(
-    description: dict[str, Any], builders: Sequence[Builder]
+    description: dict[str, Any], builders: Sequence[Builder], codec: Codec | Rescaler
 ) -> tuple[dict[str, np.ndarray], bytes]:
     """What a model has of its parent: flat arrays, and the parent's fingerprint."""
     if "parent" not in description:
         return {}, b""
     parent = _read(folder(description["parent"]).resolve(), tuple(builders))
-    return parent.params, parent.v1
+    if all(parent.description[part] == description[part] for part in ("builder", "settings")):
+        return parent.params, parent.v1
+    try:
+        shapes = _shapes(codec)
+    except ValueError as error:
+        raise ModelError(one_line(error)) from error
+    fitting = {n: a for n, a in parent.params.items() if shapes.get(n) == a.shape}
+    if not fitting:
+        raise ModelError(f"nothing of {description['parent']} fits into its child")
+    return fitting, parent.v1
 
 
 def _shapes(codec: Codec | Rescaler) -> dict[str, tuple[int, ...]]:

@@ -16,9 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlic import builders
+from jaxlic.codecs.refined import Refined
 from jaxlic.core import Builder, Codec
 from jaxlic.errors import ModelError, one_line
 from jaxlic.models import Model
+from jaxlic.ops.platforms import traced_for
 from jaxlic.ops.tiling import Pair
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -53,6 +55,7 @@ def program(model: Model, part: str, shape: Pair, *, own: Sequence[Builder] = ()
         ModelError: if the model has no such part, or H or W do not divide by its stride.
     """
     codec, module = model.codec, builders.build(model.spec, own)
+    module = module.base if isinstance(module, Refined) else module  # Which makes its pictures.
     parts = ("synthesis", "analysis") if isinstance(codec, Codec) else ("upscale",)
     if part not in parts:
         raise ModelError(f"{model.id}: has no {part}")
@@ -125,12 +128,13 @@ def onnx(p: Program) -> bytes:
             "ONNX needs the package jax2onnx: pip install jaxlic[export]"
         ) from error
     try:
-        made: Any = to_onnx(
-            p.function,
-            list(p.inputs.values()),
-            input_names=list(p.inputs),
-            output_names=[p.output],
-        )
+        with traced_for("cpu"):
+            made: Any = to_onnx(
+                lambda *arrays: p.function(*arrays),
+                list(p.inputs.values()),
+                input_names=list(p.inputs),
+                output_names=[p.output],
+            )
         return made.SerializeToString()
     except (NotImplementedError, TypeError, ValueError) as error:
         raise ModelError(f"cannot be converted ({one_line(error)})") from error

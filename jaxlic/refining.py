@@ -7,18 +7,21 @@ one field for the picture.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+import time
+from collections.abc import Callable, Collection
 
 import jax
 import numpy as np
 
 from jaxlic.core import Codec, Params
 from jaxlic.diffusion.samplers import Steps
-from jaxlic.ops.tiling import TILE, Pair, cut, edge_for, fill, padded, tiles
+from jaxlic.ops.tiling import TILE, Pair, Tile, area, cut, edge_for, fill, padded, tiles
 
 _EDGES = (128, 256, 512, 768)
 _BLOCK = 64  # Noise is drawn by blocks of so many pixels: what a window has does not depend
 _DRAWN = 16  # on the picture's size; so many blocks at a time.
+_BLEND = 32  # Pixels in which what is added fades towards a tile that is left as it is.
 
 
 def refine(
@@ -32,6 +35,8 @@ def refine(
     *,
     strength: float = 1.0,
     edge: int = TILE,
+    chosen: Collection[int] | None = None,
+    noise: bool = True,
     tell: Callable[[int], None] = lambda evaluations: None,
 ) -> np.ndarray:
     """The picture and a sample of its residual.
@@ -47,73 +52,148 @@ def refine(
         key: of the noise.
         strength: how much of the sample is added. The squared error grows as
             `1 + strength**2`, were the sampler perfect.
-        edge: of tiles, in pixels.
+        edge: of tiles, in pixels; a multiple of the codec's stride.
+        chosen: numbers of the tiles that are refined, in the order of `ops.tiling.tiles`; None
+            for all. The others stay as they are, and cost nothing.
+        noise: False to start from nothing, as a network that was trained without noise does.
         tell: called with 1 after each window of each step.
 
     Returns:
         uint8 `[H, W, 3]`.
 
     Raises:
-        ValueError: if the codec has no refiner.
+        ValueError: if the codec has no refiner, or there is no such tile.
     """
     refiner, g = codec.refiner, codec.geometry
     if refiner is None:
         raise ValueError("this codec has nothing to refine with")
     height, width = padded(*image.shape[:2], g.stride)
+    found = list(tiles(height, width, refiner.halo, edge=edge))
+    some = range(len(found)) if chosen is None else sorted(set(chosen))
+    if not set(some) <= set(range(len(found))):
+        raise ValueError(f"there are {len(found)} tiles, and {max(some)} is none of them")
     x_hat = cut(image, (0, 0), (height, width))
     z = _field(key, 0, (height, width))
-    before, x = np.zeros_like(z), np.empty_like(z)
+    z *= noise
+    before, x = np.zeros_like(z), np.zeros_like(z)
     for i in range(int(steps.active.sum())):
-        for tile in tiles(height, width, refiner.halo, edge=edge):
-            (top, left), (bottom, right) = tile.window_start, tile.window_stop
-            inside = (slice(top, bottom), slice(left, right))
-            latent = tuple(
-                slice(s.start // g.latent_stride, s.stop // g.latent_stride) for s in inside
-            )
-            edges = (*_EDGES, edge + 2 * refiner.halo)
-            buffer = (edge_for(bottom - top, edges), edge_for(right - left, edges))
-            small = (buffer[0] // g.latent_stride, buffer[1] // g.latent_stride)
-            found = refiner.denoise(
-                params,
-                fill(z[inside], buffer)[None],
-                np.float32(steps.log_snr[i]),
-                fill(x_hat[inside], buffer)[None],
-                fill(y_hat[latent], small)[None],
-                np.full(1, quality, np.float32),
-                np.array([tile.window_shape], np.int32),
-            )
-            (row, column), (down, across) = (
-                np.subtract(tile.start, tile.window_start),
-                tile.shape,
-            )
+        for number in some:
+            tile = found[number]
+            seen = (z, x_hat, y_hat)
+            estimate = _estimate(codec, params, tile, edge, steps.log_snr[i], seen, quality)
+            row, column = np.subtract(tile.start, tile.window_start)
+            down, across = tile.shape
             (top, left), (bottom, right) = tile.start, tile.stop
-            x[top:bottom, left:right] = found[0, row : row + down, column : column + across]
+            part = estimate[row : row + down, column : column + across]
+            x[top:bottom, left:right] = part
             tell(1)
         z *= np.float32(steps.z[i])
         z += np.float32(steps.x[i]) * x + np.float32(steps.before[i]) * before
         if steps.noise[i]:
             z += np.float32(steps.noise[i]) * _field(key, i + 1, (height, width))
-        before, x = x, before
+        before[:] = x
+    if len(some) < len(found):
+        for number, tile in enumerate(found):
+            (top, left), (bottom, right) = tile.start, tile.stop
+            z[top:bottom, left:right] *= _fading(found, number, set(some), edge)[..., None]
     height, width = image.shape[:2]
     added = np.float32(strength * refiner.deviation(quality) * 255) * z[:height, :width]
-    return np.clip(np.rint(image + added), 0, 255).astype(np.uint8)
+    start = np.float32(127.5) if refiner.direct else image
+    return np.clip(np.rint(start + added), 0, 255).astype(np.uint8)
 
 
-def windows(codec: Codec, shape: Pair, *, edge: int = TILE) -> int:
-    """How many windows an evaluation of the network has; raises ValueError as `refine`."""
+def places(codec: Codec, shape: Pair, *, edge: int = TILE) -> list[Tile]:
+    """The tiles of a picture of this shape, with the windows that the network sees of them.
+
+    Raises:
+        ValueError: as `refine`.
+    """
     if codec.refiner is None:
         raise ValueError("this codec has nothing to refine with")
     size = padded(*shape, codec.geometry.stride)
-    return sum(1 for _ in tiles(*size, codec.refiner.halo, edge=edge))
+    return list(tiles(*size, codec.refiner.halo, edge=edge))
+
+
+def seconds(
+    codec: Codec, params: Params, wanted: list[Tile], *, edge: int = TILE
+) -> list[float]:
+    """What an evaluation takes for each of some tiles of `places`, compiled and measured here.
+
+    Raises:
+        ValueError: as `refine`.
+    """
+    if codec.refiner is None:
+        raise ValueError("this codec has nothing to refine with")
+    known: dict[Pair, float] = {}
+    for tile in wanted:
+        buffer = _buffer(codec, tile, edge)
+        if buffer not in known:
+            height, width = tile.window_stop
+            small = (
+                height // codec.geometry.latent_stride,
+                width // codec.geometry.latent_stride,
+            )
+            seen = (
+                np.zeros((height, width, 3), np.float32),
+                np.zeros((height, width, 3), np.uint8),
+                np.zeros((*small, codec.geometry.latents), np.float32),
+            )
+            for _ in range(2):  # The first one compiles.
+                began = time.perf_counter()
+                _estimate(codec, params, tile, edge, 0.0, seen, 50.0)
+                known[buffer] = time.perf_counter() - began
+    return [known[_buffer(codec, tile, edge)] for tile in wanted]
+
+
+def _estimate(codec, params, tile, edge, log_snr, seen, quality):
+    """The network's estimate for a tile's window, `[h, w, 3]`, of noise, picture and latent."""
+    z, x_hat, y_hat = seen
+    stride, buffer = codec.geometry.latent_stride, _buffer(codec, tile, edge)
+    inside = area(tile.window_start, tile.window_stop)
+    latent = area(*tile.shrunk(stride)[2:])
+    small = (buffer[0] // stride, buffer[1] // stride)
+    found = codec.refiner.denoise(
+        params,
+        fill(z[inside], buffer)[None],
+        np.float32(log_snr),
+        fill(x_hat[inside], buffer)[None],
+        fill(y_hat[latent], small)[None],
+        np.full(1, quality, np.float32),
+        np.array([tile.window_shape], np.int32),
+    )
+    return np.asarray(found[0])
+
+
+def _buffer(codec, tile, edge):
+    edges = (*_EDGES, edge + 2 * codec.refiner.halo)
+    height, width = tile.window_shape
+    return edge_for(height, edges), edge_for(width, edges)
+
+
+def _fading(found, number, chosen, edge):
+    """How much of what is added to a tile is kept, `[h, w]`; 0 for one that is not chosen."""
+    tile = found[number]
+    weight = np.full(tile.shape, number in chosen, np.float32)
+    if number not in chosen:
+        return weight
+    by_place = {other.start: i for i, other in enumerate(found)}
+    inward = [(np.arange(n, dtype=np.float32) + 0.5) / _BLEND for n in tile.shape]
+    ramp = [{-1: a, 0: np.zeros_like(a), 1: a[::-1]} for a in inward]
+    for down, across in itertools.product((-1, 0, 1), repeat=2):
+        start = (tile.start[0] + down * edge, tile.start[1] + across * edge)
+        if by_place.get(start, number) not in chosen:
+            away = np.maximum(ramp[0][down][:, None], ramp[1][across][None])
+            weight = np.minimum(weight, away)
+    return weight
 
 
 def _field(key: jax.Array, number: int, shape: Pair) -> np.ndarray:
     """Noise for a picture whose sides are multiples of the block's."""
     field = np.empty((*shape, 3), np.float32)
     key = jax.random.fold_in(key, number)
-    places = [(r, c) for r in range(0, shape[0], _BLOCK) for c in range(0, shape[1], _BLOCK)]
-    for first in range(0, len(places), _DRAWN):
-        some = places[first : first + _DRAWN]
+    corners = [(r, c) for r in range(0, shape[0], _BLOCK) for c in range(0, shape[1], _BLOCK)]
+    for first in range(0, len(corners), _DRAWN):
+        some = corners[first : first + _DRAWN]
         numbers = np.zeros((_DRAWN, 2), np.uint32)
         numbers[: len(some)] = np.array(some, np.uint32) // _BLOCK
         for (r, c), block in zip(some, np.asarray(_blocks(key, numbers)), strict=False):

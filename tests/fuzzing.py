@@ -1,11 +1,12 @@
 """Mutates what comes from outside, and reports what is not answered in one line.
 
     python -m tests.fuzzing TARGET --seconds 60 [--seed 0] [--findings DIR]
+    python -m tests.fuzzing levels --count 100000
 
-Targets: container, entropy, payload, notes, models, images. A finding is an exception that is
-no `jaxlic.errors.Error`, 10 seconds of work or 30 of waiting, or a gigabyte; its input is kept
-in DIR, as is the last one, should the process die. Seeds lie in `tests/corpus/`, made by
-`python -m tests.corpus.make`.
+Targets: container, entropy, payload, levels, notes, models, images. A finding is an exception
+that is no `jaxlic.errors.Error`, 10 seconds of work or 30 of waiting, or a gigabyte; its input
+is kept in DIR, as is the last one, should the process die. Seeds lie in `tests/corpus/`, made
+by `python -m tests.corpus.make`.
 """
 
 from __future__ import annotations
@@ -287,6 +288,43 @@ def _payload() -> Iterator[Target]:
 
 
 @contextlib.contextmanager
+def _levels() -> Iterator[Target]:
+    """Files in levels, cut and mutated, from the file to the latents."""
+    import jaxlic
+    from jaxlic.files import bitstream, levels
+    from tests.levelled import QUALITY, folder
+
+    with tempfile.TemporaryDirectory() as made:
+        codec = jaxlic.load(folder(pathlib.Path(made, "levelled")))
+        image = np.random.default_rng(0).integers(0, 256, (70, 64, 3)).astype(np.uint8)
+        seed = codec.compress(image[:64], QUALITY)
+
+        def run(data: bytes) -> None:
+            whole, written = levels.count(data)
+            if levels.count(levels.truncate(data, level=1)) != (1, written):
+                raise AssertionError("its first level is not one level")
+            if not np.isfinite(codec.latents(data, max_pixels=64 * 64)).all():
+                raise AssertionError(f"level {whole} of {written} decodes to no numbers")
+
+        def changed(data: bytes, rng: random.Random) -> bytes:
+            kind = rng.randrange(4)
+            if kind == 0:
+                return data[: rng.randrange(len(data) + 1)]
+            if kind == 1:
+                return change(data, rng)
+            file = bitstream.unpack(data)  # Checksums that hold.
+            tile = list(file.payloads[0])
+            for _ in range(rng.randint(1, 2)):
+                level = rng.randrange(len(tile))
+                tile[level] = change(tile[level], rng)
+                tile[level] = tile[level][: len(tile[level]) & ~3]
+            packed = bitstream.pack(dataclasses.replace(file, payloads=(tuple(tile),)))
+            return packed[: rng.randrange(len(packed) + 1)] if kind == 2 else packed
+
+        yield Target([seed], run, changed)
+
+
+@contextlib.contextmanager
 def _notes() -> Iterator[Target]:
     from jaxlic import thumbnail
     from jaxlic.files import images
@@ -434,6 +472,7 @@ TARGETS: dict[str, Callable[[], contextlib.AbstractContextManager[Target]]] = {
     "container": _container,
     "entropy": _entropy,
     "payload": _payload,
+    "levels": _levels,
     "notes": _notes,
     "models": _models,
     "images": _images,
@@ -444,12 +483,20 @@ def main(argv: list[str] | None = None) -> int:
     """Runs the command. 0 if nothing was found, else 1."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzzing", description=__doc__)
     parser.add_argument("target", choices=sorted(TARGETS))
-    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seconds", type=float, help="default 60, or none with --count")
+    parser.add_argument("--count", type=int, help="of mutations")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--findings", type=pathlib.Path, default=pathlib.Path("fuzz-findings"))
     args = parser.parse_args(argv)
     warnings.simplefilter("ignore")
-    report = fuzz(args.target, seconds=args.seconds, seed=args.seed, findings=args.findings)
+    seconds = args.seconds or (60.0 if args.count is None else float("inf"))
+    report = fuzz(
+        args.target,
+        seconds=seconds,
+        count=args.count or sys.maxsize,
+        seed=args.seed,
+        findings=args.findings,
+    )
     print(report)
     return 1 if report.findings else 0
 

@@ -1,5 +1,6 @@
 """A reader of latents, written from `docs/bitstream.md` alone; no code of jaxlic is used."""
 
+import gzip
 import hashlib
 import json
 import pathlib
@@ -8,12 +9,18 @@ import zlib
 
 import constriction
 import numpy as np
-from safetensors.numpy import load_file
+from safetensors.numpy import load as load_weights
 
 Categorical = constriction.stream.model.Categorical
 Uniform = constriction.stream.model.Uniform
 RangeDecoder = constriction.stream.queue.RangeDecoder
-ENTROPY_PATH = ("tables/", "params/hyper_synthesis/", "params/prior/", "params/context/")
+ENTROPY_PATH = (
+    "tables/",
+    "params/hyper_synthesis/",
+    "params/prior/",
+    "params/context/",
+    "params/refinement/",
+)
 POSITIONS = {1: [[0, 1, 2, 3]], 2: [[0, 3], [1, 2]], 4: [[0], [3], [1], [2]]}
 
 
@@ -92,7 +99,7 @@ def load(folder: pathlib.Path) -> tuple[dict, dict[str, np.ndarray]]:
     about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     parent = load(folder.parent / about["parent"])[1] if about.get("parent") else {}
     arrays = {name: array for name, array in parent.items() if name.startswith("params/")}
-    stored = load_file(folder / "weights.safetensors")
+    stored = load_weights(stored_bytes(folder))
     for name, array in stored.items():
         if name.startswith("params/") and not name.endswith(":scale"):
             array = array.astype(np.float32)
@@ -103,6 +110,16 @@ def load(folder: pathlib.Path) -> tuple[dict, dict[str, np.ndarray]]:
     return about, arrays
 
 
+def stored_bytes(folder: pathlib.Path) -> bytes:
+    """Return the weights, inflated if they are a gzip file."""
+    small = folder / "weights.safetensors.gz"
+    return (
+        gzip.decompress(small.read_bytes())
+        if small.is_file()
+        else (folder / "weights.safetensors").read_bytes()
+    )
+
+
 def fingerprint(folder: pathlib.Path, version: int = 2) -> bytes:
     """Return the four bytes that a file of this version holds for the model."""
     about, arrays = load(folder)
@@ -110,7 +127,7 @@ def fingerprint(folder: pathlib.Path, version: int = 2) -> bytes:
         text = about["id"].encode() + b"\0"
         if about.get("parent"):
             text += fingerprint(folder.parent / about["parent"], 1)
-        text += (folder / "weights.safetensors").read_bytes()
+        text += stored_bytes(folder)
         return hashlib.sha256(text).digest()[:4]
     text = json.dumps([about["builder"], about["settings"]], sort_keys=True).encode()
     for name, array in sorted(arrays.items()):
@@ -222,16 +239,19 @@ def read_tile(payload: bytes, rows: int, columns: int, quality: int, about, arra
     x = depth_to_space(x)
     mean = layer(x, arrays, "hyper_synthesis/mean", 5, 255, 4, 1, -(2**14), 2**14)
     index = layer(x, arrays, "hyper_synthesis/index", 5, 255, 3, 10, -64, 128)
-    index = np.clip(index + q(19), 0, 63)
-    if not (about["builder"].startswith("dkic.") and about["settings"].get("passes")):
+    index = np.clip(index + q(29 if about["builder"].startswith("pyramid.") else 19), 0, 63)
+    passes = about["settings"].get("passes", (4, 2, 2, 2, 2))
+    if about["builder"].startswith("hyperprior.") or not passes:
         return mean / 16 + symbols(decoder, arrays, "gaussian", index)
+    slices = about["settings"].get("slices", (3, 13, 48, 64, 192))
+    mean, rest_mean = mean[..., : sum(slices)], mean[..., sum(slices) :]
+    index, rest_index = index[..., : sum(slices)], index[..., sum(slices) :]
     x = with_quality(space_to_depth(x))
     known = [layer(x, arrays, "context/summarise/conv", 5, 255, 5, 1, 0, 255)]
     cells = (*known[0].shape[:2], 4, -1)
     means, indices = (space_to_depth(x).reshape(cells) for x in (mean, index))
     y, first, k, begin = np.empty(means.shape), [], 0, 0
-    groups = zip(about["settings"]["slices"], about["settings"]["passes"], strict=True)
-    for number, (size, steps) in enumerate(groups):
+    for number, (size, steps) in enumerate(zip(slices, passes, strict=True)):
         for positions in POSITIONS[steps]:
             here = (slice(None), slice(None), positions, slice(begin, begin + size))
             name, flat = f"context/refine_{k}", (*cells[:2], -1)
@@ -251,7 +271,11 @@ def read_tile(payload: bytes, rows: int, columns: int, quality: int, about, arra
                 first.append(16 * (step_mean + s) - m)
             k += 1
         begin += size
-    return depth_to_space(y.reshape(*cells[:2], -1))
+    y = depth_to_space(y.reshape(*cells[:2], -1))
+    if not rest_mean.shape[-1]:
+        return y
+    rest = rest_mean / 16 + symbols(decoder, arrays, "gaussian", rest_index)
+    return np.concatenate([y, rest], axis=-1)
 
 
 def read(data: bytes, folder: pathlib.Path) -> tuple[dict, np.ndarray]:

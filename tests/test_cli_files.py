@@ -93,10 +93,10 @@ def test_a_stopped_run_goes_on(folder, tmp_path, capsys):
 
 def test_jobs_of_many_files_are_found_in_time(tmp_path):
     names = [tmp_path / f"{i}.png" for i in range(10_000)]
-    began = time.monotonic()
+    began = time.process_time()
     todo = jobs(_arguments(tmp_path, output=tmp_path / "out"), lambda _: names, ".jlic")
     assert len(todo.jobs) == 10_000 and todo.jobs[7][1] == tmp_path / "out" / "7.jlic"
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 8  # Of the processor: 20 where it grew as the square.
 
 
 def test_inputs_that_cannot_be_used_leave_the_others(tmp_path, photo_file, capsys):

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ import pytest
 import jaxlic
 from jaxlic import coding
 from jaxlic.core import Codec, Geometry, Reconstruction
+from jaxlic.entropy.detail import Detail
 from jaxlic.errors import BitstreamError
 from jaxlic.ops import tiling
 
@@ -30,17 +30,18 @@ def _layered() -> Codec:
     def encode(params, tables, y, quality, range_coder):
         return [y[..., :3].astype("<i2").tobytes(), y[..., 3:].astype("<i2").tobytes()]
 
-    def decode(params, tables, payloads, quality, shape, range_coder, key=None):
+    def decode(params, tables, payloads, quality, shape, range_coder, detail=None):
         first = np.frombuffer(payloads[0], "<i2").reshape(*shape, 3)
         if len(payloads) > 1:
             rest = np.frombuffer(payloads[1], "<i2").reshape(*shape, 12)
-        elif key is None:
+        elif detail is None:
             rest = np.zeros((*shape, 12))
         else:
-            rest = np.asarray(jax.random.randint(key, (*shape, 12), -4, 5))
+            own = np.random.default_rng([detail.seed, detail.tile])
+            rest = own.integers(-4, 5, (*shape, 12))
         return np.concatenate([first, rest], axis=-1).astype(np.float32)
 
-    def synthesise(params, windows, quality, size, key=None):
+    def synthesise(params, windows, quality, size, level=None):
         y = jnp.asarray(windows)
         n, h, w, _ = y.shape
         cells = (y[..., None, :3] + y[..., 3:].reshape(n, h, w, 4, 3)).reshape(n, h, w, 2, 2, 3)
@@ -72,7 +73,7 @@ def test_levels_come_back_whole_or_as_far_as_they_are_there(photo, shape):
     mean = coding.decompress(codec, {}, {}, first, shape, QUALITY, edge=64)
     drawn = [
         coding.decompress(
-            codec, {}, {}, first, shape, QUALITY, edge=64, key=jax.random.key(seed)
+            codec, {}, {}, first, shape, QUALITY, edge=64, detail=Detail(seed=seed)
         )
         for seed in (1, 1, 2)
     ]
@@ -81,11 +82,10 @@ def test_levels_come_back_whole_or_as_far_as_they_are_there(photo, shape):
     assert np.any(drawn[0] != drawn[2]) and np.any(drawn[0] != mean)
 
 
-def test_tiles_draw_from_keys_of_their_own(photo):
+def test_tiles_draw_detail_of_their_own(photo):
     codec, image = _layered(), np.full((128, 64, 3), 100, np.uint8)
     first = [tile[:1] for tile in coding.compress(codec, {}, {}, image, QUALITY, edge=64)]
-    key = jax.random.key(0)
-    back = coding.decompress(codec, {}, {}, first, (128, 64), QUALITY, edge=64, key=key)
+    back = coding.decompress(codec, {}, {}, first, (128, 64), QUALITY, edge=64, detail=Detail())
     assert np.any(back[:64] != back[64:])
 
 

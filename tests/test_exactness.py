@@ -10,7 +10,14 @@ import os
 import subprocess
 import sys
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
+
+from jaxlic import models
+from jaxlic.nn import exact
+from tests.algorithms import winograd
+from tests.exactness import CODECS
 
 COUNT = 2
 # Of NumPy's kernels and its linear algebra, where they can be told.
@@ -78,3 +85,41 @@ def test_predictions_do_not_depend_on_the_batch(streams):
     eight = _run("models", folder, extra=["--batch", "8"])
     older = _run("models", folder, OLDER, extra=["--batch", "8"])
     assert one == eight == older
+
+
+def _asked(model, xp):
+    """All means and indices that decoding one small latent asks for."""
+    module, rng, asked = models.build(model.spec), np.random.default_rng(0), []
+    z = np.round(rng.standard_cauchy((1, 4, 4, module.hyper_analysis.latents))).clip(-127, 127)
+    y = np.round(rng.laplace(scale=3, size=(1, 16, 16, module.latents)))
+    z, y, quality = (xp.asarray(a, np.float32) for a in (z, y, [40]))
+
+    def coder(name, part, predicted, size=None):
+        asked.extend([predicted.offset, predicted.indexes])
+        return part - (part - predicted.offset) % 1
+
+    def code(module):
+        predicted, features = module.hyper_synthesis(z, quality)
+        if module.context is None:
+            return coder("y", y, predicted)
+        return module.context.code(y, coder, predicted, features, quality)
+
+    module.apply(model.params, method=code)
+    return np.concatenate([np.asarray(a).ravel() for a in asked])
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_winograd_changes_nothing_for_rounding_comes_first(name, monkeypatch):
+    """As cuDNN may compute 3x3 convolutions; without rounding the sums first it would."""
+    model, plain = models.load_model(name), exact.conv2d
+
+    def erring(x, kernel, **settings):
+        if kernel.shape[0] != 3:
+            return plain(x, kernel, **settings)
+        return jnp.asarray(winograd(np.asarray(x), np.asarray(kernel)))
+
+    expected = _asked(model, np)
+    monkeypatch.setattr(exact, "conv2d", erring)
+    np.testing.assert_array_equal(_asked(model, jnp), expected)
+    monkeypatch.setattr(exact, "_nearest", lambda x: x)
+    assert np.any(_asked(model, jnp) != expected)

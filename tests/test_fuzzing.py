@@ -9,6 +9,7 @@ COUNTS = {
     "container": 2000,
     "entropy": 2000,
     "payload": 100,
+    "levels": 150,
     "notes": 300,
     "models": 60,
     "images": 300,

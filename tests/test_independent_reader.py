@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import jaxlic
+from tests import independent_levels
 from tests.independent_reader import fingerprint, read
 
 HERE = pathlib.Path(__file__).parent
@@ -18,6 +19,7 @@ GOLDEN = {
     for name, entry in json.loads((HERE / "golden/golden.json").read_text()).items()
     if entry.get("coder") == "constriction" and name.endswith(".jlic")
 }
+LEVELLED = [name for name in GOLDEN if name.startswith("sic-")]
 
 
 def folder_of(name: str) -> pathlib.Path:
@@ -25,7 +27,15 @@ def folder_of(name: str) -> pathlib.Path:
     return WEIGHTS / name.rsplit("-", 2)[0]
 
 
-@pytest.mark.parametrize("name", GOLDEN)
+@pytest.mark.parametrize("name", LEVELLED)
+def test_golden_in_levels(name):
+    data = (HERE / "golden" / name).read_bytes()
+    latents = independent_levels.read(data, folder_of(name))
+    assert hashlib.sha256(latents.tobytes()).hexdigest() == GOLDEN[name]
+    assert data[5:9].hex() == name.split("-")[1] == fingerprint(folder_of(name), 2).hex()
+
+
+@pytest.mark.parametrize("name", [name for name in GOLDEN if name not in LEVELLED])
 def test_golden(name):
     data = (HERE / "golden" / name).read_bytes()
     header, latents = read(data, folder_of(name))
@@ -57,7 +67,7 @@ def test_more_positions():
     assert np.array_equal(read(data, WEIGHTS / "base")[1], codec.latents(data))
 
 
-@pytest.mark.parametrize("model", ["base", "dkic"])
+@pytest.mark.parametrize("model", ["base", "dkic", "pyramid"])
 def test_version_2(model):
     image = np.asarray(Image.open(HERE / "data/kodim23_crop.png").convert("RGB"))[:90, :120]
     codec = jaxlic.load(model)

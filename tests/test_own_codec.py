@@ -4,6 +4,7 @@ import dataclasses
 import json
 import pathlib
 import re
+import shutil
 
 import jax
 import numpy as np
@@ -189,8 +190,7 @@ def test_files_know_settings_and_the_entropy_path_but_not_the_synthesis(tmp_path
 
 def test_a_copy_of_a_shipped_model_with_one_setting_changed_refuses_its_files(tmp_path, photo):
     data = api.load("dkic").compress(photo[:64, :64])
-    for part in ("model.json", "weights.safetensors"):
-        (tmp_path / part).write_bytes((models.folder("dkic") / part).read_bytes())
+    shutil.copytree(models.folder("dkic"), tmp_path, dirs_exist_ok=True)
     card = json.loads((tmp_path / "model.json").read_text())
     card["settings"]["radius"] = [1, 2]
     (tmp_path / "model.json").write_text(json.dumps(card))

@@ -66,12 +66,60 @@ def test_tiles_are_the_whole(refined, decoded, sampler):
     steps, told = sampler(grid(cosine, 2, start=0.9)), []
     whole = _refine(refined, decoded, steps)
     tiled = _refine(refined, decoded, steps, edge=64, tell=told.append)
-    assert sum(told) == 2 * refining.windows(refined[0], (150, 200), edge=64) == 24
+    assert sum(told) == 2 * len(refining.places(refined[0], (150, 200), edge=64)) == 24
     np.testing.assert_allclose(tiled.astype(int), whole, atol=1)
+
+
+def test_a_direct_one_does_not_look_at_the_picture(refined, decoded):
+    direct = assemble(Spec(SPEC.builder, {**SPEC.settings, "direct": True}))
+    steps = ddim(grid(cosine, 2, start=0.9))
+    image, y_hat = decoded
+
+    def sampled(codec, image):
+        return refining.refine(codec, refined[1], image, y_hat, 30.0, steps, KEY)
+
+    np.testing.assert_array_equal(sampled(direct, image), sampled(direct, 255 - image))
+    assert (sampled(refined[0], image) != sampled(refined[0], 255 - image)).mean() > 0.5
 
 
 def test_codecs_without_one_are_refused(tiny, decoded):
     with pytest.raises(ValueError, match="nothing to refine with"):
         refining.refine(tiny[0], tiny[1], *decoded, 30.0, ddim(grid(cosine, 1)), KEY)
     with pytest.raises(ValueError, match="nothing to refine with"):
-        refining.windows(tiny[0], (64, 64))
+        refining.places(tiny[0], (64, 64))
+    with pytest.raises(ValueError, match="nothing to refine with"):
+        refining.seconds(tiny[0], tiny[1], [])
+
+
+def test_some_tiles_are_refined_and_the_others_stay(refined, decoded):
+    steps, told = ddim(grid(cosine, 2, start=0.9)), []
+    whole = _refine(refined, decoded, steps, edge=64)
+    some = _refine(refined, decoded, steps, edge=64, chosen=[1, 5], tell=told.append)
+    assert sum(told) == 4
+    left = decoded[0].copy()
+    left[:128, 64:128] = some[:128, 64:128]
+    np.testing.assert_array_equal(some, left)  # Tiles 1 and 5 are one above the other.
+    far, near = (slice(0, 80), slice(96, 97)), (slice(0, 80), slice(64, 65))
+    drawn, kept = (a.astype(int) - decoded[0] for a in (whole, some))
+    assert np.abs(kept[near]).mean() < 0.1 * np.abs(drawn[near]).mean()
+    assert np.abs(kept[far]).mean() > 0.5 * np.abs(drawn[far]).mean()
+    none = _refine(refined, decoded, steps, edge=64, chosen=[])
+    np.testing.assert_array_equal(none, decoded[0])
+    with pytest.raises(ValueError, match="12 tiles"):
+        _refine(refined, decoded, steps, edge=64, chosen=[12])
+
+
+def test_what_an_evaluation_takes_is_measured(refined):
+    wanted = refining.places(refined[0], (150, 200), edge=64)
+    found = refining.seconds(refined[0], refined[1], wanted, edge=64)
+    assert len(found) == 12 and all(0 < a < 5 for a in found)
+    assert len(set(found)) <= 4  # By size of buffer.
+
+
+def test_without_noise_it_starts_from_nothing(refined, decoded):
+    steps = ddim(np.array([-12.0, np.inf]))
+    one = _refine(refined, decoded, steps, noise=False)
+    np.testing.assert_array_equal(
+        one, _refine(refined, decoded, steps, jax.random.key(9), noise=False)
+    )
+    assert (one != decoded[0]).any()

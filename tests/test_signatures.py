@@ -8,22 +8,22 @@ import jaxlic
 from jaxlic import metrics
 
 PUBLIC = {
-    "load": "(model='base', *, builders=())",
+    "load": "(model='pyramid', *, builders=())",
     "load_model": "(name, *, builders=())",
-    "save_model": "(path, params, spec, description, tables=None, *, builders=())",
+    "save_model": "(path, params, spec, description, tables=None, *, builders=(), small=False)",
     "restore": "(source, *, scale=None, model=None, latent='mean', seed=0, "
     "max_pixels=100000000)",
-    "transform_codec": "(model, *, quantise=split)",
+    "transform_codec": "(model, *, quantise=split, dtype='float32', remat=False)",
     "rescaler": "(model, *, through=None, tile=1024)",
     "keep_compiled": "(*, tell=None)",
     "ImageCodec.compress": "(self, image, quality=40.0, *, effort=0, coder='constriction', "
     "max_pixels=100000000, track='untracked')",
     "ImageCodec.decompress": "(self, data, *, max_pixels=100000000)",
-    "ImageCodec.decode": "(self, data, *, max_pixels=100000000)",
+    "ImageCodec.decode": "(self, data, *, detail=None, finish=None, max_pixels=100000000)",
     "ImageCodec.latents": "(self, data, *, max_pixels=100000000)",
     "ImageRescaler.upscale": "(self, thumbnail, shape=None, *, latent='mean', seed=0, "
     "max_pixels=100000000)",
-    "Builder": "(name, make, assemble, int8='', limits=())",
+    "Builder": "(name, make, assemble, int8='', limits=(), free=())",
     "Spec": "(builder, settings)",
 }
 

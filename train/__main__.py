@@ -16,22 +16,35 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from train.data import Packed
+    from train.crops import Source
     from train.experiment import Experiment
 
 EPILOG = """examples:
   python -m train configs/base.py --workdir runs/base --data photos/
   python -m train configs/base.py --workdir runs/small --data photos/ --set hidden=96 steps=2000
   python -m train configs/base.py --workdir runs/base --data photos/      (again: resumes)
+  python -m train.pack photos/ shards/ --shards 64        (too many to decode once)
+  python -m train configs/base.py --workdir runs/base --data s3://bucket/shards --workers 8
 
 A workdir holds config.py, settings.json, metrics.jsonl and checkpoints/. Stop with Ctrl-C or
 SIGTERM: the step under way is finished and saved. After `kill -9` the same command goes on
-from the last checkpoint and ends with the same parameters, to the bit."""
+from the last checkpoint and ends with the same parameters, to the bit.
+
+  python -m train configs/base.py --compile-for v5e:16x16 --set batch=2048
+
+tells what a step takes on machines that are not here: memory, operations, time at best."""
+
+_PICTURES = 4
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs the command. 0: done or stopped, saved; 1: it could not go on; 2: the input."""
-    args = _parser().parse_args(argv)
+    """Runs the command. 0: done, or stopped, saved; 1: it could not go on; 2: the input."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if args.compile_for is not None:
+        return _compile(args)
+    if args.workdir is None or args.data is None:
+        parser.error("the following arguments are required: --workdir, --data")
 
     from jaxlic.errors import Error
     from train.experiment import load_experiment, parse_overrides
@@ -44,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
         e = load_experiment(args.config, settings)
         if leads:
             _claim(args.workdir, args.config, settings)
-        _train(e, args, leads)
+        finished = _train(e, args, leads)
     except Error as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -56,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
         text = f"{place}{error.strerror or error}"
         print(f"error: {text}; the last checkpoint is kept", file=sys.stderr)
         return 1
-    return 0
+    return 0 if finished else args.stopped
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,16 +82,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "config", type=pathlib.Path, help="a Python file, such as configs/base.py"
     )
+    parser.add_argument("--workdir", type=pathlib.Path, help="where the run lives")
     parser.add_argument(
-        "--workdir", type=pathlib.Path, required=True, help="where the run lives"
-    )
-    parser.add_argument(
-        "--data", type=pathlib.Path, required=True, help="a folder of photographs"
+        "--data",
+        help="a folder of photographs, which are decoded once; or shards, which are decoded as "
+        "they are drawn: a folder or URL (s3://, gs://) of ArrayRecord files or WebDataset "
+        "tars (python -m train.pack), or one of them",
     )
     parser.add_argument(
         "--targets",
-        type=pathlib.Path,
-        help="a folder of images to train towards, of the same names (jaxlic jnd-targets)",
+        metavar="DATA",
+        help="images to train towards, of the same names (jaxlic jnd-targets)",
     )
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings of the config"
@@ -86,9 +100,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--max-minutes", type=float, default=float("inf"), help="stop, saved, after this long"
     )
-    parser.add_argument("--workers", type=int, default=2, help="threads that prepare batches")
     parser.add_argument(
-        "--tensorboard", action="store_true", help="write TensorBoard events too"
+        "--stopped",
+        type=int,
+        default=0,
+        metavar="CODE",
+        help="exit code of a run that was stopped, saved, before its last step (default 0; 75, "
+        "say, for schedulers that start again what fails)",
+    )
+    _add_feeding(parser)
+    _add_watching(parser)
+    parser.add_argument(
+        "--compile-for",
+        metavar="MACHINE",
+        help="train nothing: compile the step for a machine that need not be here, such as "
+        "v5e:16x16 or h100:8, and say what it costs there",
     )
     parser.add_argument(
         "--distributed",
@@ -98,6 +124,72 @@ def _parser() -> argparse.ArgumentParser:
         "JAX_PROCESS_ID)",
     )
     return parser
+
+
+def _add_feeding(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--workers", type=_count, default=2, help="threads that prepare batches (default 2)"
+    )
+    parser.add_argument(
+        "--processes",
+        type=_count,
+        default=0,
+        help="processes that do it, of as many threads each, where the threads of one are in "
+        "each other's way (default 0: this one)",
+    )
+    parser.add_argument(
+        "--prefetch",
+        type=_count,
+        default=256,
+        metavar="MIB",
+        help="most memory for batches prepared ahead (default 256)",
+    )
+
+
+def _add_watching(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help="write TensorBoard events too, with pictures of held-out images",
+    )
+    parser.add_argument(
+        "--wandb",
+        metavar="PROJECT",
+        help="log to Weights & Biases too (WANDB_MODE=offline: to WORKDIR/wandb only)",
+    )
+    parser.add_argument(
+        "--profile",
+        type=_count,
+        default=0,
+        metavar="STEPS",
+        help="trace so many steps, after the first ten, into WORKDIR/profile",
+    )
+
+
+def _count(text: str) -> int:
+    if not 0 <= (count := int(text)) <= 1 << 20:
+        raise argparse.ArgumentTypeError(f"{text} is no number of them")
+    return count
+
+
+def _compile(args: argparse.Namespace) -> int:
+    """Says what a step costs on another machine. 0, or 2 if it cannot be had there."""
+    from jaxlic.errors import Error
+    from train import chips
+
+    try:
+        machine = chips.machine(args.compile_for)
+        chips.prepare(machine)
+
+        from train.cost import cost, report
+        from train.experiment import load_experiment, parse_overrides
+
+        e = load_experiment(args.config, parse_overrides(args.set))
+        print(report(e, machine, cost(e, machine)))
+    except Error as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 def _joined() -> bool:
@@ -140,17 +232,19 @@ def _claim(workdir: pathlib.Path, config: pathlib.Path, settings: dict[str, str]
     new.rename(recorded)
 
 
-def _train(e: Experiment, args: argparse.Namespace, leads: bool) -> None:
+def _train(e: Experiment, args: argparse.Namespace, leads: bool) -> bool:
+    """Whether it came to its last step."""
     from rich.console import Console
 
+    from train.boards import opened
     from train.log import reporting, silent
 
     console = Console(stderr=True)
-    packed = _packed(args.data, "images", console)
+    packed = _images(args.data, "images", console)
     for name, reason in packed.skipped:
         console.print(f"skipped {name}: {reason}", highlight=False)
-    console.print(f"{len(packed.index)} images, {len(packed.skipped)} skipped", highlight=False)
-    targets = None if args.targets is None else _packed(args.targets, "targets", console)
+    console.print(f"{len(packed.names)} images, {len(packed.skipped)} skipped", highlight=False)
+    targets = None if args.targets is None else _images(args.targets, "targets", console)
 
     from train.loop import run
 
@@ -161,26 +255,32 @@ def _train(e: Experiment, args: argparse.Namespace, leads: bool) -> None:
         packed,
         max_minutes=args.max_minutes,
         workers=args.workers,
+        processes=args.processes,
+        prefetch=args.prefetch,
         targets=targets,
     )
     if not leads:
-        train(log=silent)
-        return
+        return int(train(log=silent).step) >= e.steps
     provenance = json.dumps(_provenance(packed), indent=2)
     (args.workdir / "provenance.json").write_text(provenance + "\n")
-    with reporting(e, args.workdir, console=console, tensorboard=args.tensorboard) as log:
-        train(log=log)
+    with opened(args.workdir, e, args.tensorboard, args.wandb) as boards:
+        pictures = _PICTURES if boards else 0
+        with reporting(e, args.workdir, console=console, boards=boards) as log:
+            state = train(log=log, pictures=pictures, profile=args.profile)
+    return int(state.step) >= e.steps
 
 
-def _packed(folder: pathlib.Path, what: str, console: Console) -> Packed:
+def _images(where: str, what: str, console: Console) -> Source:
     from rich.progress import track
 
-    from train.data import pack
+    from train.sources import images_at
 
-    return pack(folder, track=lambda files: track(files, f"decoding {what}", console=console))
+    return images_at(
+        where, track=lambda files: track(files, f"reading {what}", console=console)
+    )
 
 
-def _provenance(packed: Packed) -> dict[str, object]:
+def _provenance(packed: Source) -> dict[str, object]:
     import jax
 
     versions = {
@@ -190,7 +290,7 @@ def _provenance(packed: Packed) -> dict[str, object]:
         "device": jax.devices()[0].device_kind,
         "devices": jax.device_count(),
         "versions": versions,
-        "images": len(packed.index),
+        "images": len(packed.names),
     }
 
 

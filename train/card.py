@@ -15,7 +15,7 @@ import sys
 from jaxlic import models
 from jaxlic.core import Rescaler
 from jaxlic.files import disk
-from jaxlic.report import anchors, complexity, evaluation
+from jaxlic.report import anchors, complexity, evaluation, learned
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,6 +35,15 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+# What a card of a model in levels tells, if it was measured.
+_MEASURES = {
+    "psnr": "PSNR, dB",
+    "ms_ssim": "MS-SSIM",
+    "st_lpips": "ST-LPIPS (AlexNet)",
+    "st_lpips_vgg": "ST-LPIPS (VGG)",
+}
+
+
 def write_card(
     folder: pathlib.Path, results: list[pathlib.Path], notes: pathlib.Path | None
 ) -> None:
@@ -47,7 +56,10 @@ def write_card(
         figures["scale"] = model.codec.scale
     else:
         cost = complexity.kmacs_per_pixel(models.build(model.spec), model.params)
-        figures = _codec_figures(evaluation.curves(records))
+        levels = model.codec.geometry.levels > 1
+        figures = (
+            _level_figures(records) if levels else _codec_figures(evaluation.curves(records))
+        )
     card = {
         **model.card,
         "kmacs_per_pixel": {way: round(value, 2) for way, value in cost.items()},
@@ -69,6 +81,31 @@ def _codec_figures(points: dict) -> dict:
     }
 
 
+def _level_figures(records: list) -> dict:
+    """By level bits a pixel, and of pictures with mean and with drawn detail every measure."""
+    ends = "/mean", "/drawn"
+    pairs = [
+        tuple(sorted({r["codec"] for r in records if r["codec"].endswith(e)})) for e in ends
+    ]
+    if any(len(names) != 1 for names in pairs):
+        raise ValueError(f"the results must hold the levels of one model, not {pairs}")
+    mean, drawn = (names[0] for names in pairs)
+    measures = [name for name in _MEASURES if all(name in r for r in records)]
+    found = {name: evaluation.averages(records, name) for name in ("bpp", *measures)}
+    rows = []
+    for codec, level in sorted(key for key in found["bpp"] if key[0] == mean):
+        row = [level, round(found["bpp"][codec, level], 4)]
+        for name in measures:
+            row += [round(found[name][which, level], 4) for which in (mean, drawn)]
+        rows.append(row)
+    span = f"{rows[0][1]:.2f} to {rows[-1][1]:.2f} bits a pixel"
+    return {
+        "kodak": {f"{len(rows)} levels,": span},
+        "kodak_measures": measures,
+        "kodak_points": rows,
+    }
+
+
 def _thumbnail_figures(records: list, scale: int) -> dict:
     """Y-PSNR beside bicubic thumbnails of the same quality and whole files of equal bytes."""
     bpp, psnr, ssim = (
@@ -76,7 +113,7 @@ def _thumbnail_figures(records: list, scale: int) -> dict:
     )
     bicubic, rows, gains = f"bicubic-x{scale}", [], {}
     names = dict.fromkeys(r["codec"].rpartition("/")[0] for r in records)
-    ours = [name for name in names if name and name not in evaluation.BICUBIC]
+    ours = [name for name in names if name and name not in learned.BICUBIC]
     if len(ours) != 1 or bicubic not in names:
         raise ValueError(f"the results must hold one rescaler and {bicubic}, not {list(names)}")
     if any(r["border"] != scale for r in records if r["codec"].startswith(ours[0])):
@@ -125,9 +162,33 @@ def _card(card: dict, notes: str) -> str:
         f"{training['seed']}, {training['minutes']:.0f} minutes on {training['devices']} x "
         f"{training['device']}; settings: {settings}; {versions}.",
         "",
-        *(_codec_lines(card) if exact else _thumbnail_lines(card)),
+        *_figure_lines(card),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _figure_lines(card: dict) -> list[str]:
+    if "kodak_measures" in card:
+        return _level_lines(card)
+    return _codec_lines(card) if "largest_sum" in card else _thumbnail_lines(card)
+
+
+def _level_lines(card: dict) -> list[str]:
+    heads = [
+        f"{_MEASURES[name]}{how}" for name in card["kodak_measures"] for how in ("", ", drawn")
+    ]
+    return [
+        "## Kodak, 24 images, bytes of the files, by level",
+        "",
+        "Detail that a level does not hold is its mean, or drawn.",
+        "",
+        f"| level | bits per pixel | {' | '.join(heads)} |",
+        "| --- " * (2 + len(heads)) + "|",
+        *(
+            f"| {level:g} | {bpp:.3f} | {' | '.join(f'{value:.4g}' for value in values)} |"
+            for level, bpp, *values in card["kodak_points"]
+        ),
+    ]
 
 
 def _codec_lines(card: dict) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import jax
 import optax
+from flax import linen as nn
 
 from jaxlic.core import (
     MAX_QUALITY,
@@ -26,7 +27,9 @@ from jaxlic.core import (
     Rescaler,
 )
 from jaxlic.errors import Error
-from jaxlic.models import Spec, assemble
+from jaxlic.models import Spec, assemble, load_model
+from train.adversary import with_critic
+from train.distil import student
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,10 @@ class Experiment:
         builders: architectures of the config's own that the spec may name.
         assembly: what the spec's builder is told in training alone, such as `quantise` of a
             codec, or the channel `through` which a rescaler's thumbnails go.
+        teacher: id or path of a model that codes the latents in training; only the synthesis is
+            the student's (`train/distil.py`). With `few` in `assembly` it is a refiner, which
+            the student is to follow in half the steps.
+        critic: the codec, one in levels, is trained against it (`train/adversary.py`).
         only: trains the parameters that have one of these in their path, such as
             "params/context/refine_0/conv/bias"; none for all.
         loss: a term, as in `jaxlic.losses`.
@@ -60,6 +67,14 @@ class Experiment:
         margin: see `maps`.
         init_from: id of shipped weights or path of exported ones to start from; what the
             architecture has beyond theirs starts fresh.
+        dtype: what the transforms' convolutions compute in, "float32" or "bfloat16"
+            (`jaxlic/nn/precision.py`). Parameters, entropy models and losses are float32.
+        remat: computes the transforms anew for their gradients instead of keeping what is
+            inside them: a third more operations, less memory.
+        accumulate: parts of a batch that are computed one after the other, their gradients
+            averaged: as many times less memory. The noise is other than in one part.
+        max_skipped: how many steps one after the other may have a loss, gradient or update
+            that is not finite; they are skipped. After one more the run ends.
     """
 
     name: str
@@ -82,15 +97,43 @@ class Experiment:
     )
     margin: int = 0
     init_from: str | None = None
+    dtype: str = "float32"
+    remat: bool = False
+    accumulate: int = 1
+    max_skipped: int = 3
     builders: tuple[Builder, ...] = ()
     assembly: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     only: tuple[str, ...] = ()
+    teacher: str | None = None
+    critic: nn.Module | None = None
 
     @functools.cached_property
     def codec(self) -> Codec | Rescaler:
-        """What is trained."""
-        codec = assemble(self.spec, self.builders, **self.assembly)
+        """What is trained. Reads the weights of a teacher, if there is one."""
+        if self.teacher is not None:
+            with jax.ensure_compile_time_eval():  # Whoever asks first may be tracing a step.
+                teacher = load_model(self.teacher, builders=self.builders)
+            if "few" in self.assembly:
+                own = {**self.assembly, "teacher": teacher.params}
+                return training_only(assemble(self.spec, self.builders, **own), self.only)
+            return student(self.spec, teacher)
+        memory: dict[str, Any] = {}  # Some architectures can do neither.
+        if self.dtype != "float32":
+            memory["dtype"] = self.dtype
+        if self.remat:
+            memory["remat"] = True
+        codec = assemble(self.spec, self.builders, **self.assembly, **memory)
+        if self.critic is not None:
+            assert isinstance(codec, Codec), "a rescaler has no critic"
+            codec = with_critic(codec, self.critic)
         return training_only(codec, self.only)
+
+    @functools.cached_property
+    def float32_codec(self) -> Codec | Rescaler:
+        """As `codec`, in float32 throughout, as files are: for evaluation."""
+        if self.dtype == "float32":
+            return self.codec
+        return dataclasses.replace(self, dtype="float32", remat=False).codec
 
 
 def training_only(codec: Codec | Rescaler, parts: Sequence[str]) -> Codec | Rescaler:

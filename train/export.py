@@ -17,7 +17,7 @@ from jaxlic.entropy.tables import TableSets, calibrated
 
 if TYPE_CHECKING:
     from jaxlic.models import Model
-    from train.data import Packed
+    from train.crops import Source
 
 _CROPS = 600
 
@@ -51,9 +51,13 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument(
         "--calibrate",
-        type=pathlib.Path,
-        metavar="FOLDER",
-        help="fit the tables to symbols counted on the training images of this folder",
+        metavar="DATA",
+        help="fit the tables to symbols counted on these training images (as --data)",
+    )
+    parser.add_argument(
+        "--small",
+        action="store_true",
+        help="kernels with less than seven bits a value, deflated: over a quarter less bytes",
     )
     args = parser.parse_args(argv)
 
@@ -67,6 +71,7 @@ def main(argv: list[str] | None = None) -> int:
             number=args.number,
             folder=args.calibrate,
             parent=args.parent,
+            small=args.small,
         )
     except (Error, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -80,13 +85,14 @@ def export(
     *,
     id_: str | None,
     number: int,
-    folder: pathlib.Path | None = None,
+    folder: str | pathlib.Path | None = None,
     parent: str | None = None,
+    small: bool = False,
 ) -> None:
     """Writes the EMA parameters of the last sound checkpoint in `workdir` to the folder `out`.
 
     With the training images' `folder` the tables are calibrated on them. With a `parent` what
-    is as in that model is left out.
+    is as in that model is left out. `small` is `models.save_model`'s.
 
     Raises:
         FileNotFoundError: if the run or its checkpoint is missing.
@@ -98,9 +104,10 @@ def export(
 
     from jaxlic.core import Rescaler
     from jaxlic.models import load_model, save_model
-    from train.data import pack
+    from train.adversary import codec_alone
     from train.experiment import ConfigError, load_experiment
     from train.saving import restore
+    from train.sources import images_at
     from train.step import init_state
 
     if not (workdir / "settings.json").is_file():
@@ -108,8 +115,9 @@ def export(
     settings = json.loads((workdir / "settings.json").read_text())
     provenance = json.loads((workdir / "provenance.json").read_text())
     e = load_experiment(workdir / "config.py", settings)
-    if folder is not None and isinstance(e.codec, Rescaler):
-        raise ConfigError(f"{workdir}: a rescaler has no tables to calibrate")
+    if folder is not None and (isinstance(e.codec, Rescaler) or e.teacher is not None):
+        whose = "a student has its teacher's" if e.teacher else "a rescaler has no"
+        raise ConfigError(f"{workdir}: {whose} tables, there are none to calibrate")
     # Zeros to restore into: no initialiser has to be compiled for that.
     shapes = jax.eval_shape(lambda: init_state(e))
     found = restore(workdir, jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), shapes))
@@ -117,7 +125,7 @@ def export(
         raise FileNotFoundError(f"{workdir}: holds no checkpoint yet")
     for text in found.notes:
         print(f"note: {text}", file=sys.stderr)
-    step, state = found.step, found.state
+    step, params = found.step, codec_alone(found.state.ema)
     description = {
         "id": id_ or e.name,
         "number": number,
@@ -132,21 +140,27 @@ def export(
         },
         **({} if parent is None else {"parent": parent}),
     }
-    save_model(out, state.ema, e.spec, description, builders=e.builders)
+    tables = None
+    if e.teacher is not None:
+        description["parent"] = parent = e.teacher if parent is None else parent
+        tables = load_model(parent, builders=e.builders).tables
+    save_model(out, params, e.spec, description, tables, builders=e.builders, small=small)
     if folder is not None:
         description["training"]["calibrated_on"] = _CROPS
         tables = calibrate(
-            load_model(out, builders=e.builders), pack(folder), held_out=e.held_out
+            load_model(out, builders=e.builders), images_at(folder), held_out=e.held_out
         )
-        save_model(out, state.ema, e.spec, description, tables, builders=e.builders)
+        save_model(out, params, e.spec, description, tables, builders=e.builders, small=small)
 
 
-def calibrate(model: Model, packed: Packed, *, held_out: int) -> TableSets:
+def calibrate(model: Model, packed: Source, *, held_out: int) -> TableSets:
     """The tables of `model`, fitted to its symbols on crops of the training images.
 
     Crops of at most 256x256 pixels at qualities that cover the range; which ones depends on
     the images alone.
     """
+    from train.crops import split
+
     assert isinstance(model.codec, Codec)
     counts: dict[str, dict[int, np.ndarray]] = {name: {} for name in model.tables}
 
@@ -167,7 +181,7 @@ def calibrate(model: Model, packed: Packed, *, held_out: int) -> TableSets:
         raise NotImplementedError("symbols are only counted")
 
     coder = RangeCoder("counter", 0, lambda tables: Counter(), no_decoder)
-    rng, (chosen, _) = np.random.default_rng(0), packed.split(held_out)
+    rng, (chosen, _) = np.random.default_rng(0), split(packed, held_out)
     for k in range(_CROPS):
         image = packed[chosen[rng.integers(len(chosen))]]
         top, left = (rng.integers(max(n - 256, 0) + 1) for n in image.shape[:2])

@@ -1,10 +1,13 @@
-"""Weights of a lapped codec as a start for the pyramid codec: `python -m train.extend`.
+"""Weights of a lapped codec as a start for a larger one: `python -m train.extend`.
 
 MODEL is `dkic`, `base` or a folder of such weights. The pyramid starts at zero and dynamic
 groups are left out, so that OUT decodes to what MODEL would without them. What depends on
 quality is read at the same lambda: the pyramid codec's scale goes on beyond theirs, where the
 step sizes follow the lambda and all else stays as at its end. Latents that MODEL does not have
 take gains and scales from the nearest ones that it has.
+
+With `--sic` MODEL is a folder of the pyramid codec, and OUT a start for `configs/sic.py`: its
+coarse plane codes as MODEL does, latents beyond its own are left out.
 """
 
 from __future__ import annotations
@@ -37,15 +40,20 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m train.extend", description=__doc__)
     parser.add_argument("model", help="an id of shipped weights or a folder")
     parser.add_argument("out", type=pathlib.Path, help="the folder to write")
+    parser.add_argument("--sic", action="store_true", help="a start for the codec sic")
     args = parser.parse_args(argv)
     try:
         start = flatten(models.load_params(args.model))
-        spec = Spec("pyramid.lapped", {})
+        spec = Spec("sic.lapped" if args.sic else "pyramid.lapped", {})
         model = models.build(spec)
         init = jax.jit(transform_codec(model).init)
         fresh = flatten(init(jnp.zeros((1, model.stride, model.stride, 3)), jax.random.key(0)))
-        params = flax.traverse_util.unflatten_dict(extended(start, fresh, model), sep="/")
-        models.save_model(args.out, params, spec, {"id": "start", "number": 0})
+        flat = narrowed(start, fresh) if args.sic else extended(start, fresh, model)
+        params = flax.traverse_util.unflatten_dict(flat, sep="/")
+        told = {"id": "start", "number": 0}
+        if args.sic and args.model in models.shipped():
+            told["parent"] = args.model  # What is as there stays so to the bit.
+        models.save_model(args.out, params, spec, told)
     except (Error, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -95,6 +103,24 @@ def extended(
             kernel[:, :, -1] *= slope
             out[layer + "/kernel"] = kernel
     return {name: np.ascontiguousarray(a) for name, a in out.items()}
+
+
+def narrowed(
+    start: dict[str, np.ndarray], fresh: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """`fresh` with the arrays of `start`, of which it may have the first columns alone.
+
+    Raises:
+        Error: if there is nothing to take.
+    """
+    out = dict(fresh)
+    for name, a in start.items():
+        wanted = fresh[name].shape if name in fresh else ()
+        if wanted and a.shape[:-1] == wanted[:-1] and a.shape[-1] >= wanted[-1]:
+            out[name] = np.ascontiguousarray(a[..., : wanted[-1]])
+    if all(out[name] is fresh[name] for name in fresh):
+        raise Error("the model has no array in common with the codec sic")
+    return out
 
 
 def nearest(features: int, latents: int, known: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a run says: `metrics.jsonl`, a progress bar with lines above it, TensorBoard events."""
+"""What a run says: `metrics.jsonl`, a progress bar with lines above it, TensorBoard, W&B."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import datetime
 import json
 import os
 import pathlib
-import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -20,6 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from train.boards import Board
 from train.experiment import Experiment
 
 Log = Callable[[str, int, Mapping[str, Any]], None]
@@ -27,37 +27,29 @@ Log = Callable[[str, int, Mapping[str, Any]], None]
 
 @contextlib.contextmanager
 def reporting(
-    e: Experiment, workdir: pathlib.Path, *, console: Console, tensorboard: bool = False
+    e: Experiment, workdir: pathlib.Path, *, console: Console, boards: Sequence[Board] = ()
 ) -> Generator[Log]:
-    """The `log` of `train.loop.run` for a run of `e` in `workdir`.
+    """The `log` of `train.loop.run` for a run of `e` in `workdir`; numbers go to `boards` too.
 
     Raises:
         OSError: if `metrics.jsonl` cannot be written.
     """
-    board = None
-    if tensorboard:
-        from tensorboardX import SummaryWriter
-
-        board = SummaryWriter(str(workdir / "tensorboard"))
     _whole_lines(workdir / "metrics.jsonl")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
         task = bar.add_task("training", total=e.steps)
-        last: dict[str, Any] = {"time": time.monotonic(), "step": None}
 
         def log(kind: str, step: int, metrics: Mapping[str, Any]) -> None:
-            now = time.monotonic()
+            if kind == "pictures":
+                for board in boards:
+                    board(kind, step, {}, metrics)
+                return
             record = {"kind": kind, "step": step, **metrics}
             if kind == "resume":
-                last["step"] = step
                 console.print(f"resuming at step {step}", highlight=False)
             if kind == "note":
                 console.print(f"note: {metrics['text']}", highlight=False, soft_wrap=True)
             if kind == "train":
-                if last["step"] is not None and step > last["step"]:
-                    rate = (step - last["step"]) * e.batch / (now - last["time"])
-                    record["images_per_second"] = round(rate, 2)
-                last.update(time=now, step=step)
                 bar.update(task, completed=step)
             record["time"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
             with open(workdir / "metrics.jsonl", "a") as out:
@@ -66,9 +58,8 @@ def reporting(
             if numbers:
                 text = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
                 console.print(f"{kind} {step}  {text}", highlight=False)
-                if board is not None:
-                    for name in (n for n in numbers if n in metrics):
-                        board.add_scalar(f"{kind}/{name}", numbers[name], step)
+                for board in boards:
+                    board(kind, step, numbers, {})
 
         yield log
 

@@ -7,36 +7,43 @@ for bit, as one that was left alone (same devices, same versions).
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import grain
 import jax
-import numpy as np
-from jax.experimental import multihost_utils
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding
 
 from jaxlic import models
-from train.data import Packed, crops, paired
-from train.evaluate import evaluate
-from train.experiment import ConfigError, Experiment
+from train import feed
+from train.compile import jit_step, placement
+from train.crops import Source, crops, paired, readable, split
+from train.evaluate import compare, evaluate
+from train.experiment import Experiment
+from train.history import History
+from train.hosts import agreed, from_first, stop_on_signal
 from train.log import Log
+from train.pace import Pace, operations, tracing
 from train.saving import restore, saver, set_aside
-from train.step import TrainState, adopt, init_state, make_step
+from train.step import TrainState, adopt, init_state
 
 
 def run(
     e: Experiment,
     workdir: pathlib.Path,
-    packed: Packed,
+    packed: Source,
     *,
     log: Log,
     max_minutes: float = float("inf"),
     workers: int = 2,
-    targets: Packed | None = None,
+    processes: int = 0,
+    prefetch: int = feed.PREFETCH,
+    targets: Source | None = None,
+    pictures: int = 0,
+    profile: int = 0,
 ) -> TrainState:
     """Trains `e` in `workdir`, resuming from the last sound checkpoint there.
 
@@ -44,55 +51,75 @@ def run(
         e: what to train.
         workdir: receives `checkpoints/`.
         packed: the images.
-        log: called with a kind ("init", "train", "eval", "checkpoint", "resume", "note"), the
-            step and metrics; those of a note are a `"text"`.
+        log: called with a kind ("init", "train", "eval", "checkpoint", "resume", "note",
+            "pictures"), the step and metrics; those of a note are a `"text"`.
         max_minutes: stops, with a checkpoint, after this long.
-        workers: threads that prepare batches; does not change them.
+        workers, processes, prefetch: who prepares batches, and how much memory those prepared
+            ahead may take (see `feed.batches`); does not change them.
         targets: images to train towards, for losses that have a `"target"`.
+        pictures: how many held-out images are logged at every evaluation (`evaluate.compare`).
+        profile: how many steps are traced into `profile/`, after the first ten.
 
     Returns:
         The state when the loop ended: after `e.steps`, `max_minutes` or SIGTERM.
 
     Raises:
-        FloatingPointError: if loss or parameters are not finite; such a state is not saved.
+        FloatingPointError: if more than `e.max_skipped` steps on end had to be skipped.
         OSError: if a checkpoint cannot be written.
         train.data.DataError: if no image can be cropped.
-        ConfigError: if the batch does not divide by the number of devices.
+        ConfigError: if the batch cannot be split, or the first process cannot read
+            `e.init_from`.
         train.saving.CheckpointError: if there are checkpoints, but none can be read.
     """
-    if e.batch % jax.device_count():
-        raise ConfigError(
-            f"a batch of {e.batch} cannot be split on {jax.device_count()} devices"
-        )
-    training, held_out = packed.split(e.held_out)
+    jitted = jit_step(e, jax.devices())
+    replicated, sharded = placement(jax.devices())
+    training, held_out = split(packed, e.held_out)
+    held_out = readable(packed, held_out, lambda text: log("note", 0, {"text": text}))
     data = _data(e, packed, training, targets)
-    mesh = Mesh(np.array(jax.devices()), ("data",))
-    replicated = NamedSharding(mesh, PartitionSpec())
-    sharded = NamedSharding(mesh, PartitionSpec("data"))
-    step_fn = jax.jit(make_step(e), donate_argnums=0, out_shardings=replicated)
-    stopped = _stop_on_signal()
+    stopped = stop_on_signal()
     began = saved = time.monotonic()
-    step, state = _start(e, workdir, replicated, log)
-    history: list[Mapping[str, jax.Array]] = []
+    first, state = _start(e, workdir, replicated, log)
+    step, history, pace = first, History(e.max_skipped), Pace(e.batch)
 
-    with saver(workdir, e.seed) as checkpoints:
-        batches = _batches(data, step, sharded, workers)
+    with saver(workdir, e.seed) as checkpoints, tracing(workdir, profile) as trace:
+        host = feed.batches(
+            data,
+            step,
+            names=packed.names,
+            tell=lambda text: log("note", step, {"text": text}),
+            workers=workers,
+            processes=processes,
+            prefetch=prefetch,
+        )
+        batches = _on_devices(host, sharded)
         while step < e.steps:
-            state, metrics = step_fn(state, next(batches))
-            history.append(metrics)
+            asked = time.monotonic()
+            batch = next(batches)
+            waited = time.monotonic() - asked
+            if step == first:
+                step_fn = jitted.lower(state, batch).compile()
+                pace.operations = operations(step_fn, e.accumulate)
+            trace(step - first, state)
+            state, metrics = step_fn(state, batch)
             step += 1
+            history.add(step, metrics)
+            pace.step(waited)
             if step % e.log_every == 0 or step == e.steps:
-                log("train", step, _means(history))
-                _check(history, step)
-                history.clear()
+                means = history.means()
+                log("train", step, {**means, **pace.line()})
+                history.check()
             if e.eval_every and held_out and (step % e.eval_every == 0 or step == e.steps):
                 log("eval", step, evaluate(e, state.ema, packed, held_out))
-            if jax.process_count() > 1 and step % e.log_every:
-                continue  # Hosts agree on the clock, and on signals, at these steps only.
-            now = time.monotonic()
-            stopping = _agreed(stopped() or now - began > 60 * max_minutes)
-            if _agreed(stopping or now - saved > 60 * e.save_minutes):
-                _check(history, step)
+                if shown := held_out[:pictures]:
+                    log("pictures", step, compare(e, state.ema, packed, shown))
+                pace.pause()
+            stopping, due, now = stopped(step), False, time.monotonic()
+            # Clocks differ: hosts ask the first, at these steps only.
+            if jax.process_count() == 1 or step % e.log_every == 0:
+                stopping |= agreed(now - began > 60 * max_minutes)
+                due = agreed(now - saved > 60 * e.save_minutes)
+            if stopping or due:
+                history.check()
                 if checkpoints.save(step, state):
                     log("checkpoint", step, {})
                 saved = now
@@ -104,7 +131,7 @@ def run(
 
 
 def _data(
-    e: Experiment, packed: Packed, training: list[int], targets: Packed | None
+    e: Experiment, packed: Source, training: list[int], targets: Source | None
 ) -> grain.MapDataset:
     """This process's part of the batches, by step."""
     return crops(
@@ -119,21 +146,22 @@ def _data(
     )
 
 
-def _batches(
-    data: grain.MapDataset, first: int, sharding: NamedSharding, workers: int
-) -> Iterator[Any]:
-    """All processes' batches from step `first` on, on the devices."""
-    for batch in data[first:].to_iter_dataset(grain.ReadOptions(num_threads=workers)):
-        yield jax.tree.map(lambda a: jax.make_array_from_process_local_data(sharding, a), batch)
+def _on_devices(batches: Generator[Any], sharding: NamedSharding) -> Iterator[Any]:
+    """All processes' batches, of which each has its part, on the devices."""
+    with contextlib.closing(batches):
+        for batch in batches:
+            yield jax.tree.map(
+                lambda a: jax.make_array_from_process_local_data(sharding, a), batch
+            )
 
 
 def _start(
     e: Experiment, workdir: pathlib.Path, sharding: NamedSharding, log: Log
 ) -> tuple[int, TrainState]:
     """The step and state to begin with: of a checkpoint, of `e.init_from`, or fresh."""
-    start = (
-        None if e.init_from is None else models.load_params(e.init_from, builders=e.builders)
-    )
+    name, start = e.init_from, None
+    if name is not None:
+        start = from_first(lambda: models.load_params(name, builders=e.builders))
     state = jax.jit(lambda params: init_state(e, params), out_shardings=sharding)(start)
     found = restore(workdir, state)
     if found is not None:
@@ -148,30 +176,3 @@ def _start(
         taken = {"arrays_taken": arrays - len(fresh), "arrays_fresh": len(fresh)}
         log("init", 0, {name: float(count) for name, count in taken.items()})
     return 0, state
-
-
-def _means(history: list[Mapping[str, jax.Array]]) -> dict[str, float]:
-    return {name: float(np.mean([float(m[name]) for m in history])) for name in history[0]}
-
-
-def _check(history: list[Mapping[str, jax.Array]], step: int) -> None:
-    """Raises FloatingPointError if a loss of the steps that end at `step` is not finite."""
-    first = step - len(history) + 1
-    for i, metrics in enumerate(history):
-        if not np.isfinite(loss := float(metrics["loss"])):
-            raise FloatingPointError(f"the loss is {loss} at step {first + i}")
-
-
-def _stop_on_signal() -> Callable[[], bool]:
-    """Makes SIGTERM and SIGINT end the loop after the step under way."""
-    seen: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, frame: seen.append(received))
-    return lambda: bool(seen)
-
-
-def _agreed(decision: bool) -> bool:
-    """The first process's decision, on all of them."""
-    if jax.process_count() == 1:
-        return decision
-    return bool(multihost_utils.broadcast_one_to_all(np.array(decision)))

@@ -21,6 +21,7 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
 from jaxlic.errors import Error, one_line
+from train.hosts import everywhere
 from train.step import TrainState
 
 _FOLDER, _DAMAGED = "checkpoints", "damaged"
@@ -98,13 +99,6 @@ def restore(workdir: pathlib.Path, template: TrainState) -> Restored | None:
     if damaged:
         raise CheckpointError(f"no checkpoint can be read; {notes[0]}")
     return None
-
-
-def everywhere(holds: bool) -> bool:
-    """Whether something holds for all processes; all of them must ask."""
-    if jax.process_count() == 1:
-        return holds
-    return bool(multihost_utils.process_allgather(np.array(holds)).all())
 
 
 def set_aside(workdir: pathlib.Path, steps: tuple[int, ...]) -> None:

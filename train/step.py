@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -73,32 +74,73 @@ def draw_quality(
 def make_step(e: Experiment) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """The step of experiment `e`. The batch is uint8 images `[B, H, W, 3]` as `"image"`.
 
-    They carry `e.margin` pixels more than the crop on every side, for `e.maps`.
+    They carry `e.margin` pixels more than the crop on every side, for `e.maps`. A step whose
+    loss, gradient or update is not finite changes nothing but the count of steps, so that the
+    next one sees other images; its metrics say so: `"skipped"` is 1.
     """
+    inside = slice(e.margin, -e.margin or None)
 
-    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        key = prng.stream(jax.random.key(e.seed), "train", state.step)
+    def gradient(params: Params, batch: Batch, key: jax.Array) -> tuple[Params, Metrics]:
         image = batch["image"].astype(jnp.float32) / 255
-        inside = slice(e.margin, -e.margin or None)
         maps = {name: f(image)[:, inside, inside] for name, f in e.maps.items()}
         image = image[:, inside, inside]
         if "target" in batch:  # A file of the user's own goes before a computed one.
             maps["target"] = batch["target"].astype(jnp.float32)[:, inside, inside] / 255
-        quality = draw_quality(prng.stream(key, "quality"), image.shape[0], e.qualities)
-        batch = {**batch, **maps, "image": image, "quality": quality}
+        seen = {**batch, **maps, "image": image}
 
         def loss(params: Params) -> tuple[jax.Array, Metrics]:
-            rec = e.codec.forward(params, image, quality, prng.stream(key, "forward"))
-            return e.loss(batch, rec)
+            return e.loss(seen, e.codec.forward(params, image, batch["quality"], key))
 
-        gradients, metrics = jax.grad(loss, has_aux=True)(state.params)
+        return jax.grad(loss, has_aux=True)(params)
+
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        key = prng.stream(jax.random.key(e.seed), "train", state.step)
+        images = batch["image"].shape[0]
+        quality = draw_quality(prng.stream(key, "quality"), images, e.qualities)
+        batch, key = {**batch, "quality": quality}, prng.stream(key, "forward")
+        gradients, metrics = accumulated(gradient, state.params, batch, key, e.accumulate)
         updates, opt_state = e.optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        # The average starts short, so that early exports are not the initialisation.
+        # The average starts short, so that early exports are not the initialisation. What does
+        # not move stays as it is to the bit.
         decay = jnp.minimum(e.ema_decay, (1 + state.step) / (10 + state.step))
-        ema = jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, state.ema, params)
+        ema = jax.tree.map(lambda a, p: a + (1 - decay) * (p - a), state.ema, params)
         squares = (jnp.sum(jnp.square(g)) for g in jax.tree.leaves(gradients))
         metrics["gradient_norm"] = jnp.sqrt(sum(squares))
-        return TrainState(state.step + 1, params, opt_state, ema), metrics
+        watched = (metrics["loss"], metrics["gradient_norm"], params)
+        finite = jnp.array([jnp.isfinite(a).all() for a in jax.tree.leaves(watched)]).all()
+        metrics["skipped"] = 1.0 - finite
+        after = TrainState(state.step, params, opt_state, ema)
+        after = jax.tree.map(functools.partial(jnp.where, finite), after, state)
+        return after.replace(step=state.step + 1), metrics
 
     return step
+
+
+Gradient = Callable[[Params, Batch, jax.Array], tuple[Params, Metrics]]
+
+
+def accumulated(
+    gradient: Gradient, params: Params, batch: Batch, key: jax.Array, parts: int
+) -> tuple[Params, Metrics]:
+    """`gradient(params, batch, key)` as the mean of that of equal parts, one after the other.
+
+    Every `parts`-th image makes a part: each has images of every device and of all qualities.
+    With more than one the keys differ from part to part, and from that of the whole.
+    """
+    if parts == 1:
+        return gradient(params, batch, key)
+
+    def split(a):
+        return a.reshape(-1, parts, *a.shape[1:]).swapaxes(0, 1)
+
+    def add(total, part):
+        number, images = part
+        found = gradient(params, images, prng.stream(key, "part", number))
+        return jax.tree.map(jnp.add, total, found), None
+
+    pieces = jnp.arange(parts), jax.tree.map(split, batch)
+    shapes = jax.eval_shape(gradient, params, jax.tree.map(lambda a: a[0], pieces[1]), key)
+    zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
+    total, _ = jax.lax.scan(add, zeros, pieces)
+    return jax.tree.map(lambda a: a / parts, total)

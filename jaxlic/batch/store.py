@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
-from jaxlic.errors import FileError, StorageError, UsageError, one_line
+from jaxlic.errors import Error, FileError, StorageError, UsageError, one_line
 from jaxlic.files import disk
 
 PATIENCE = 300.0
@@ -59,6 +59,10 @@ class Store(NamedTuple):
             StorageError: if the store gave no answer for `patience` seconds.
         """
         return patiently(lambda: _read(url, first), url, self.patience)
+
+    def read_part(self, url: str, start: int, length: int) -> bytes:
+        """Some bytes of an object, fewer where it ends. Raises as `read` does."""
+        return patiently(lambda: _read_part(url, start, length), url, self.patience)
 
     def read_source(self, url: str) -> bytes:
         """As `read`; an object that alone cannot be read, though the store can, is a FileError.
@@ -190,7 +194,7 @@ def patiently(work: Callable[[], T], url: str, patience: float) -> T:
     while True:
         try:
             return work()
-        except (FileError, UsageError, MemoryError, *_OURS):
+        except (Error, MemoryError, *_OURS):
             raise
         except FileNotFoundError as error:
             raise FileError(f"{url}: no such file") from error
@@ -215,6 +219,15 @@ def _read(url: str, first: int | None = None) -> bytes:
     if len(data) > disk.MAX_BYTES:
         raise FileError(f"{url}: is larger than 1 GiB")
     return data
+
+
+def _read_part(url: str, start: int, length: int) -> bytes:
+    if "://" not in url:
+        with disk.open_regular(url) as file:
+            file.seek(start)
+            return file.read(length)
+    fs, path = filesystem(url)
+    return fs.cat_file(path, start=start, end=start + length)
 
 
 def _write(url: str, data: bytes) -> None:

@@ -129,7 +129,8 @@ def convolutional(
     """
 
     def made() -> list[nn.Module]:
-        return [_group(kernel, kernel_hidden, kernel_blocks, radius, tail=3) for _ in range(3)]
+        group = functools.partial(_group, kernel, kernel_hidden, kernel_blocks, radius)
+        return [group(tail=3, scanned=True) for _ in range(3)]
 
     hyper = _group(kernel, kernel_hidden, 1, 1) if hyper_kernel else None
     reach = 60 + (4 + 8 + 16) * (kernel_blocks * (radius + 2) + 1)

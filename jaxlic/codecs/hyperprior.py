@@ -184,13 +184,20 @@ def lapped(
     latents: int = 320,
     hidden: int = 192,
     blocks: tuple[int, int] = (2, 2),
+    synthesis_hidden: int | None = None,
+    synthesis_blocks: tuple[int, int] | None = None,
     error_price: float = 0.0,
 ) -> Hyperprior:
-    """The cheap transforms: about 12 kMAC a pixel each way, made for CPUs."""
+    """The cheap transforms: about 12 kMAC a pixel each way, made for CPUs.
+
+    The synthesis is as wide and as deep as the analysis unless it is said otherwise.
+    """
     first, last = blocks
+    eighth, sixteenth = blocks if synthesis_blocks is None else synthesis_blocks
+    width = hidden if synthesis_hidden is None else synthesis_hidden
     return Hyperprior(
         LappedAnalysis(features, latents, hidden, (first, last)),
-        LappedSynthesis(features, latents, hidden, (first, last)),
+        LappedSynthesis(features, latents, width, (eighth, sixteenth)),
         HyperAnalysis(),
         latents=latents,
         error_price=error_price,
@@ -212,8 +219,9 @@ def convolutional(
 
 
 INT8 = r"(ResidualBlock_\d+/Conv_\d+|hyper_analysis/Conv_\d+|hyper_synthesis/\w+)/kernel$"
-LIMITS = (("blocks", 8),)
+LIMITS = (("blocks", 8), ("synthesis_blocks", 8))
+FREE = ("synthesis_hidden", "synthesis_blocks")
 BUILDERS = (
-    Builder("hyperprior.lapped", lapped, transform_codec, INT8, LIMITS),
+    Builder("hyperprior.lapped", lapped, transform_codec, INT8, LIMITS, FREE),
     Builder("hyperprior.convolutional", convolutional, transform_codec, INT8),
 )

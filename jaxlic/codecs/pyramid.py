@@ -95,4 +95,5 @@ INT8 = (
     hyperprior.INT8 + r"|(refine_\d+/(conv|mean|index)|descent/.*|eighth_\d+/.*|coefficients"
     r"|add|restoration/(half_\d+/.*|(up|in|out)_\d))/kernel$"
 )
-BUILDERS = (Builder("pyramid.lapped", lapped, transform_codec, INT8),)
+FREE = ("synthesis_widths", "synthesis_depths")
+BUILDERS = (Builder("pyramid.lapped", lapped, transform_codec, INT8, free=FREE),)

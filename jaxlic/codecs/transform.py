@@ -20,10 +20,12 @@ from jax import lax
 from jaxlic.codecs.search import searcher
 from jaxlic.core import Codec, Geometry, Module, Params, Reconstruction
 from jaxlic.entropy.coder import Coder, Estimator, Reader, Writer
+from jaxlic.entropy.detail import Detail
 from jaxlic.entropy.ledger import Given
 from jaxlic.entropy.range_coder import Decoder, Encoder, RangeCoder
 from jaxlic.entropy.tables import TableSets
 from jaxlic.errors import BitstreamError
+from jaxlic.nn.precision import convolving_in
 from jaxlic.ops import quantisation
 from jaxlic.ops.quantisation import Quantiser
 from jaxlic.ops.tiling import TILE, edge_for, fill
@@ -84,12 +86,27 @@ class TransformModel(Module, Protocol):
 
 
 def transform_codec(
-    model: TransformModel, *, quantise: Quantiser = quantisation.split
+    model: TransformModel,
+    *,
+    quantise: Quantiser = quantisation.split,
+    dtype: str = "float32",
+    remat: bool = False,
 ) -> Codec:
-    """The codec of a `TransformModel`; `quantise` is what rounding becomes in training."""
+    """The codec of a `TransformModel`.
+
+    Args:
+        model: the network.
+        quantise: what rounding becomes in training.
+        dtype: what the transforms' convolutions compute in, in training; see
+            `nn/precision.py`. Coding latents is float32 and integers, and so are files.
+        remat: computes the transforms anew for their gradients, in training, instead of
+            keeping what is inside them: a third more operations, less memory.
+    """
     ratio, exact = model.latent_stride, hasattr(model, "bound")
     lmbda: Callable[[float], float] | None = getattr(model, "lmbda", None)
     edges = tuple(edge // ratio for edge in (*_EDGES, TILE + 2 * model.halo))
+
+    convolving_in(dtype)  # Raises early.
 
     def run(module, x, quality, coder):
         y_hat = module.code(module.analysis(x, quality), coder, quality)
@@ -104,8 +121,17 @@ def transform_codec(
         params: Params, image: jax.Array, quality: jax.Array, key: jax.Array
     ) -> Reconstruction:
         coder = Estimator(quantise, key)
-        x_hat, y_hat = model.apply(params, image, quality, coder, method=run)
+        y = transform("analysis", params, image, quality)
+        y_hat = model.apply(params, y, coder, quality, method="code")
+        x_hat = transform("synthesis", params, y_hat, quality)
         return Reconstruction(x_hat, coder.bits, {"y_hat": y_hat})
+
+    def transform(method, params, a, quality):
+        def call(params, a, quality):
+            with convolving_in(dtype):
+                return model.apply(params, a, quality, method=method)
+
+        return (jax.checkpoint(call) if remat else call)(params, a, quality)
 
     @jax.jit
     def analyse(params, windows, quality, size):
@@ -116,12 +142,13 @@ def transform_codec(
         return _each(one, windows, quality, size)
 
     @jax.jit
-    def synthesise(params, windows, quality, size, key=None):
-        def one(y_hat, q, s):
-            x_hat = model.apply(params, y_hat[None], q[None], s, method="synthesis")[0]
+    def synthesise(params, windows, quality, size, level=None):
+        def one(y_hat, q, s, *level):
+            some = [a[None] for a in level]
+            x_hat = model.apply(params, y_hat[None], q[None], s, *some, method="synthesis")[0]
             return jnp.round(jnp.clip(x_hat, 0, 1) * 255).astype(jnp.uint8)
 
-        return _each(one, windows, quality, size)
+        return _each(one, windows, quality, size, *([] if level is None else [level]))
 
     def code(params: Params, y: np.ndarray, coder: Coder, quality: float) -> np.ndarray:
         """The model's `code` on a tile's latent `[h, w, C]`; in a buffer if it compiles."""
@@ -154,7 +181,7 @@ def transform_codec(
         quality: float,
         shape: tuple[int, int],
         range_coder: RangeCoder,
-        key: jax.Array | None = None,
+        detail: Detail | None = None,
     ) -> np.ndarray:
         (payload,) = payloads
         start = 0 if exact else _CHECKSUM

@@ -180,7 +180,7 @@ def _job(parser: argparse.ArgumentParser) -> None:
 
 
 def _codec(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="base", help="id or folder of a model, default base")
+    options.add_model(parser)
     parser.add_argument(
         "--coder", choices=("constriction", "tfc"), default="constriction", help="entropy coder"
     )

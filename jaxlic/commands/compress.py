@@ -45,7 +45,7 @@ def add(commands: Any) -> None:
         help="0 to 3, default 0: how long to look for a better file, 0, 5, 20 or 50 steps of a "
         "second or more for half a megapixel; bytes and PSNR at a quality shift a little",
     )
-    parser.add_argument("--model", default="base", help="id or folder of a model, default base")
+    options.add_model(parser)
     parser.add_argument(
         "--coder", choices=("constriction", "tfc"), default="constriction", help="entropy coder"
     )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 from jaxlic.commands import options
-from jaxlic.commands.files import SUFFIX, each, jobs, read, write_picture
-from jaxlic.commands.messages import tell
+from jaxlic.commands.files import SUFFIX, Todo, each, jobs, read, write_picture
+from jaxlic.commands.messages import STREAM, counting, tell
+from jaxlic.errors import UsageError
 
 
 def add(commands: Any) -> None:
@@ -21,6 +23,10 @@ def add(commands: Any) -> None:
         "  jaxlic decompress photo.jlic               writes photo.png\n"
         "  jaxlic decompress photo.jlic -o photo.tiff\n"
         "  jaxlic decompress small/ -o restored/\n"
+        "  jaxlic decompress photo.jlic --level 3 --strict     nothing is made up\n"
+        "  jaxlic decompress photo.jlic --level 3 --samples 4 --map detail.png\n"
+        "  jaxlic decompress photo.jlic --refine      with detail drawn that is not there\n"
+        "  jaxlic decompress photo.jlic --refine auto --budget 10      where it pays\n"
         "  jaxlic decompress - -o - < photo.jlic      standard input and output, as PNG",
     )
     options.add_files(
@@ -29,25 +35,191 @@ def add(commands: Any) -> None:
         "the image file",
     )
     parser.add_argument("--model", help="needed for files of models that are not shipped")
+    _add_detail(parser)
+    _add_refining(parser)
     options.add_limit(parser)
     options.add_code(parser)
+
+
+def _add_detail(parser: Any) -> None:
+    """What is shown of files in levels, and what fills in for levels that are not there."""
+    group = parser.add_argument_group("files in levels (docs/synonymous.md)")
+    group.add_argument(
+        "--level",
+        type=options.natural,
+        metavar="L",
+        help="decode levels 1 to L alone, default all that the file has",
+    )
+    drawn = group.add_mutually_exclusive_group()
+    drawn.add_argument(
+        "--sampler",
+        choices=("mean", "uniform", "gaussian"),
+        help="how detail of other levels is drawn; mean draws none. Default mean, and gaussian "
+        "with --seed, --samples or --map",
+    )
+    drawn.add_argument(
+        "--strict",
+        action="store_true",
+        help="no drawn detail: the same as --sampler mean",
+    )
+    group.add_argument(
+        "--seed",
+        type=options.natural,
+        metavar="S",
+        help="of what is drawn, with --refine too; default 0",
+    )
+    group.add_argument(
+        "--samples",
+        type=options.natural,
+        metavar="M",
+        help="write M pictures that the file may stand for, as photo-1.png and so on",
+    )
+    group.add_argument(
+        "--map",
+        type=pathlib.Path,
+        metavar="PNG",
+        help="write which pixels depend on drawn detail: black where the samples (8 unless "
+        "--samples says) agree, white where they spread by 16 levels of 255 or more",
+    )
+
+
+def _add_refining(parser: Any) -> None:
+    """What is drawn into the picture of any file of a codec that has a refiner."""
+    group = parser.add_argument_group("refining (docs/refining.md)")
+    group.add_argument(
+        "--refine",
+        nargs="?",
+        const="all",
+        choices=("all", "auto"),
+        metavar="auto",
+        help="add detail that a diffusion model draws; the file stays as it is. With auto "
+        "only where what is missing is predicted to be seen",
+    )
+    group.add_argument(
+        "--steps",
+        type=options.natural,
+        metavar="N",
+        help="evaluations of the model, 1 to 64, default 2; more draw more",
+    )
+    group.add_argument(
+        "--strength",
+        type=options.strength,
+        metavar="A",
+        help="how much is added, 0 to 1, default 1: less is nearer to the original in error",
+    )
+    group.add_argument(
+        "--budget",
+        type=options.positive,
+        metavar="SECONDS",
+        help="refine for so long at most, where most is missing first",
+    )
+    group.add_argument("--refiner", metavar="MODEL", help="id or folder of another refiner")
+
+
+def refining(argv: Sequence[str]) -> list[str]:
+    """Arguments with `--refine` made unambiguous: a file's name may follow it."""
+    out = list(argv)
+    for i, text in enumerate(out):
+        if text == "--":
+            break
+        if text == "--refine" and not (i + 1 < len(out) and out[i + 1] == "auto"):
+            out[i] = "--refine=all"
+    return out
 
 
 def run(args: argparse.Namespace) -> int:
     """Files to images."""
     todo = jobs(args, lambda folder: sorted(folder.rglob("*" + SUFFIX)), ".png")
-    from jaxlic import api
+    asked = (args.steps, args.strength, args.budget, args.refiner)
+    if args.refine:
+        return _refined(args, todo)
+    if any(value is not None for value in asked):
+        raise UsageError("--steps, --strength, --budget and --refiner go with --refine")
+    if args.samples == 0 or (args.map and args.samples == 1):
+        raise UsageError(f"--samples {args.samples} are too few")
+    if args.map and todo.several:
+        raise UsageError(f"{args.map}: is the map of one file, but there may be several")
+    if args.map and args.map.exists() and not args.force:
+        raise UsageError(f"{args.map}: exists; use --force to replace it")
+    if args.map and args.strict:
+        raise UsageError("--map shows drawn detail, and --strict draws none")
+    from jaxlic import api, synset
+    from jaxlic.commands.code import builders_in
+    from jaxlic.entropy.detail import Detail
+    from jaxlic.files.images import Picture
+
+    builders = builders_in(args.code)
+    drawing = args.samples is not None or args.map or args.seed is not None
+    sampler = args.sampler or ("gaussian" if drawing and not args.strict else "mean")
+    detail = Detail(sampler, args.seed or 0)
+    count = args.samples or (8 if args.map else 1)
+
+    def work(source: pathlib.Path, target: pathlib.Path) -> str:
+        data, shown = read(source), []
+        codec = api.load_for(data, args.model, builders=builders)
+        found = synset.members(
+            codec,
+            data,
+            level=args.level,
+            detail=detail,
+            samples=count,
+            max_pixels=args.max_pixels,
+        )
+        height = width = 0
+        for number, picture in enumerate(found):
+            if number == 0:
+                tell(source, picture.notes)
+            if args.samples is not None or number == 0:
+                write_picture(source, _numbered(target, number, args.samples), picture)
+            height, width = picture.rgb.shape[:2]
+            if args.map:
+                shown.append(picture.rgb)
+        if args.map:
+            grey = synset.spread_map(shown)
+            text = f"jaxlic: spread of {count} members, {synset.MAP_SCALE} a level of 255"
+            rgb = grey[..., None].repeat(3, axis=-1)
+            write_picture(source, args.map, Picture(rgb, text=text))
+        return f"{width}x{height}"
+
+    return each(todo, work, "decompressing")
+
+
+def _refined(args: argparse.Namespace, todo: Todo) -> int:
+    """Files to images with drawn detail."""
+    if args.strict or args.sampler or args.samples is not None or args.map or args.level:
+        raise UsageError("--refine goes with --seed alone of the options for files in levels")
+    from jaxlic import api, refiner
     from jaxlic.commands.code import builders_in
 
     builders = builders_in(args.code)
+    asked = {"steps": args.steps, "strength": args.strength, "seed": args.seed}
+    how = refiner.How(**{name: a for name, a in asked.items() if a is not None})
 
     def work(source: pathlib.Path, target: pathlib.Path) -> str:
         data = read(source)
         codec = api.load_for(data, args.model, builders=builders)
-        picture = codec.decode(data, max_pixels=args.max_pixels)
+        with counting("refining", shown=len(todo.jobs) == 1) as count:  # One bar at a time.
+            picture = refiner.decode(
+                codec,
+                refiner.refiner_for(codec, args.refiner, builders=builders),
+                data,
+                how,
+                auto=args.refine == "auto",
+                budget=args.budget,
+                max_pixels=args.max_pixels,
+                tell=count,
+            )
         tell(source, picture.notes)
         write_picture(source, target, picture)
         height, width = picture.rgb.shape[:2]
         return f"{width}x{height}"
 
     return each(todo, work, "decompressing")
+
+
+def _numbered(target: pathlib.Path, number: int, samples: int | None) -> pathlib.Path:
+    if samples is None or samples == 1:
+        return target
+    if target is STREAM:
+        raise UsageError("-: standard output takes one picture, but there are several samples")
+    return target.with_stem(f"{target.stem}-{number + 1}")

@@ -30,8 +30,9 @@ def add(commands: Any) -> None:
     parser.add_argument("folder", type=pathlib.Path, help="a folder of images")
     parser.add_argument(
         "--models",
-        default="base",
-        help="ids or folders, bicubic-x2 and bicubic-x4, by comma; '' for none",
+        default=options.MODEL,
+        help="ids or folders, bicubic-x2 and bicubic-x4, by comma; '' for none; default "
+        + options.MODEL,
     )
     parser.add_argument(
         "--codecs",
@@ -49,7 +50,8 @@ def add(commands: Any) -> None:
         "from there if they are: slow codecs run once, a run that was stopped goes on; "
         "seconds then count decoding alone",
     )
-    parser.add_argument("--qualities", type=options.qualities, help="for the models, by comma")
+    text = "for the models, by comma; levels, if a model has them"
+    parser.add_argument("--qualities", type=options.qualities, help=text)
     parser.add_argument(
         "--border",
         type=options.natural,
@@ -80,12 +82,13 @@ def run(args: argparse.Namespace) -> int:
     from jaxlic.files import disk
     from jaxlic.report import anchors, evaluation, judges
     from jaxlic.report import records as tables
+    from jaxlic.report.learned import learned
 
     files = photographs(args.folder)
     builders = builders_in(args.code)
     codecs = _standard(args)
     for name in filter(None, args.models.split(",")):
-        codecs |= evaluation.learned(name, args.qualities, builders=builders)
+        codecs |= learned(name, args.qualities, builders=builders)
     if not codecs:
         raise UsageError("nothing to evaluate: no models and no codecs")
     wanted = judges.parse(args.metrics)

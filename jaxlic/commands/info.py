@@ -49,8 +49,9 @@ def run(args: argparse.Namespace) -> int:
         if sizes[extra]:
             print(f"    {extra:8} {sizes[extra]:,}")
     if levels["written"] > 1:
-        print(
-            f"  levels     {levels['written']}, {levels['missing payloads']} payloads cut off"
-        )
+        print(f"  levels     {len(levels['ends'])} of {levels['written']} are whole")
+        pixels = description["width"] * description["height"]
+        for number, end in enumerate(levels["ends"], 1):
+            print(f"    {number:<8} {end:,} bytes to its end, {8 * end / pixels:.4f} bpp")
     print(f"  checksums  {description['checksums']}")
     return 0

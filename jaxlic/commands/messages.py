@@ -8,7 +8,7 @@ import pathlib
 import sys
 import tempfile
 import warnings
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 STREAM = pathlib.Path("-")  # Stdin or stdout, by identity: "./-" is a file.
@@ -83,6 +83,20 @@ def progress(items: Iterable[Any], total: int, label: str) -> Iterable[Any]:
     from rich.progress import track
 
     return track(items, label, total=total, console=Console(stderr=True), transient=True)
+
+
+@contextlib.contextmanager
+def counting(label: str, *, shown: bool = True) -> Generator[Callable[[int, int], None]]:
+    """A bar as `progress` shows, for work that tells how much is done, and of how much."""
+    if not shown or sys.stderr is None or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 @contextlib.contextmanager

@@ -33,9 +33,11 @@ def run(args: argparse.Namespace) -> int:
     for card in cards:
         cost, kodak = card.get("kmacs_per_pixel", {}), card.get("kodak", {})
         figures = "; ".join(f"{name} {value}" for name, value in kodak.items())
-        encode, decode = (cost.get(way, float("nan")) for way in ("encode", "decode"))
+        encode, decode = (
+            f"{cost[way]:.1f}" if way in cost else "-" for way in ("encode", "decode")
+        )
         print(
-            f"{card['id']:12} {card['parameters']:>10,} {encode:>11.1f} {decode:>6.1f}  "
+            f"{card['id']:12} {card['parameters']:>10,} {encode:>11} {decode:>6}  "
             f"{figures or 'not measured'}"
         )
     return 0

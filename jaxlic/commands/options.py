@@ -10,6 +10,7 @@ from typing import Any
 from jaxlic.commands.messages import STREAM
 
 MAX_PIXELS = 100_000_000
+MODEL = "pyramid"  # That of jaxlic.load, whose import would take its time.
 EFFORTS = "0", "1", "2", "3"
 Run = Callable[[argparse.Namespace], int]
 
@@ -49,6 +50,13 @@ def add_output(parser: argparse.ArgumentParser, help_: str) -> None:
     """`-o` and `-f`."""
     parser.add_argument("-o", "--output", type=path, metavar="OUT", help=help_)
     parser.add_argument("-f", "--force", action="store_true", help="replace files that exist")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """`--model`, of a codec."""
+    parser.add_argument(
+        "--model", default=MODEL, help=f"id or folder of a model, default {MODEL}"
+    )
 
 
 def add_scale(parser: argparse.ArgumentParser, help_: str, default: int | None) -> None:
@@ -121,6 +129,11 @@ def positive(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"must be positive, got {text!r}")
     return value
+
+
+def strength(text: str) -> float:
+    """A number in [0, 1]."""
+    return 0.0 if text in ("0", "0.0") else share(text)
 
 
 def share(text: str) -> float:

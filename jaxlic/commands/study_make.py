@@ -162,7 +162,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _codecs(args: argparse.Namespace) -> list[Codec]:
     from jaxlic.commands.code import builders_in
-    from jaxlic.report import anchors, evaluation
+    from jaxlic.report import anchors
+    from jaxlic.report.learned import learned
     from jaxlic.study import stimuli
 
     builders = builders_in(args.code)
@@ -173,7 +174,7 @@ def _codecs(args: argparse.Namespace) -> list[Codec]:
                 raise UsageError(reason)
             curves = {name: (anchors.standard(name), levels)}
         else:
-            curves = evaluation.learned(name, levels, builders=builders)
+            curves = learned(name, levels, builders=builders)
         for curve, (round_trip, _) in curves.items():
             found.append(stimuli.coded(curve, levels, round_trip))
     grouped: dict[str, dict[float, pathlib.Path]] = {}

@@ -61,7 +61,9 @@ def target(kind: str, x: jax.Array, eps: jax.Array, log_snr: jax.Array) -> jax.A
     raise ValueError(f"{kind!r} is none of {', '.join(KINDS)}")
 
 
-def min_snr(kind: str, log_snr: jax.Array, *, gamma: float = 5.0) -> jax.Array:
+def min_snr(
+    kind: str, log_snr: jax.Array, *, gamma: float = 5.0, least: float = 0.0
+) -> jax.Array:
     """Weight of a squared error of the network's output, so that no time outweighs the others.
 
     In terms of x it is `min(SNR, gamma)`, whatever the network is asked for. Source: Hang et
@@ -71,12 +73,15 @@ def min_snr(kind: str, log_snr: jax.Array, *, gamma: float = 5.0) -> jax.Array:
         kind: as of `predicted`.
         log_snr: any shape.
         gamma: above it, weights of x stay as they are.
+        least: below it likewise. With 1 it is the truncated SNR that Salimans & Ho 2022
+            (arXiv:2202.00512, section 4) have for samplers of few steps, whose first step
+            starts where the SNR is near zero.
 
     Raises:
         ValueError: for another kind.
     """
     snr = jnp.exp(log_snr)
-    weight = jnp.minimum(snr, gamma)
+    weight = jnp.clip(snr, least, gamma)
     if kind == "x":
         return weight
     if kind == "eps":

@@ -21,7 +21,6 @@ import dataclasses
 import functools
 from typing import NamedTuple
 
-import numpy as np
 from flax import linen as nn
 
 from jaxlic.entropy.coder import Coder
@@ -33,6 +32,7 @@ from jaxlic.entropy.hyper import (
     QUALITY_LEVELS,
     quality_level,
 )
+from jaxlic.entropy.interpolation import interpolation
 from jaxlic.entropy.models import LEVELS, IndexedGaussian
 from jaxlic.nn.exact import ExactConv, ExactLinear, compand
 from jaxlic.ops.arrays import Array, namespace
@@ -64,6 +64,7 @@ class Known(NamedTuple):
 
     y_hat: Array
     mean: Array
+    index: Array
 
 
 class SpatialChannelContext(nn.Module):
@@ -116,13 +117,31 @@ class SpatialChannelContext(nn.Module):
 
         `model` and `features` are the hyperprior's; `size` is the valid part of y.
         """
+        decoded = self._decoded(y, coder, model, features, quality, size)
+        return self.assemble([known.y_hat for known in decoded])
+
+    def code_and_tell(
+        self,
+        y: Array,
+        coder: Coder,
+        model: IndexedGaussian,
+        features: Array,
+        quality: Array,
+        size: Array | None = None,
+    ) -> tuple[Array, IndexedGaussian]:
+        """As `code`, and the distributions that `y` was coded with."""
+        decoded = self._decoded(y, coder, model, features, quality, size)
+        y_hat, mean, index = map(self.assemble, map(list, zip(*decoded, strict=True)))
+        return y_hat, dataclasses.replace(model, offset=mean, indexes=index)
+
+    def _decoded(self, y, coder, model, features, quality, size):
         summary = self.summarise(features, quality, size)
         decoded: list[Known] = []
         for k, refine in enumerate(self.refine):
             target, refined = refine(summary, decoded, y, model, size)
             y_hat = coder(f"y{k}", target, refined, shrunk(size, 2))
-            decoded.append(Known(y_hat, refined.offset))
-        return self.assemble([known.y_hat for known in decoded])
+            decoded.append(Known(y_hat, refined.offset, refined.indexes))
+        return decoded
 
     def bound(self) -> float:
         """The largest partial sum any layer can reach; raises ValueError as `ExactConv`."""
@@ -197,7 +216,10 @@ class Refinement(nn.Module):
         if first:
             start = None
             if slot.first == 0 and self.correlation:
-                start = functools.partial(interpolation, first, slot, self.correlation)
+                known = tuple(p for s in first for p in s.phases)
+                start = functools.partial(
+                    interpolation, known, slot.phases, slot.count, self.correlation
+                )
             self.linear = ExactLinear(outputs, start)
 
     def __call__(
@@ -234,7 +256,7 @@ class Refinement(nn.Module):
         return slot.take(y), dataclasses.replace(model, offset=mean, indexes=index)
 
     def bound(self) -> float:
-        """The largest partial sum any layer can reach; raises ValueError as `ExactConv`."""
+        """As `ExactConv.bound`."""
         layers = [self.conv, self.mean, self.index]
         return max(layer.bound() for layer in [*layers, self.linear] if layer is not None)
 
@@ -253,33 +275,3 @@ class Assembly(nn.Module):
             slices.setdefault(slot.first, {}).update(zip(slot.phases, pieces, strict=True))
         cells = (xp.concatenate([g[p] for p in range(4)], axis=-1) for g in slices.values())
         return xp.concatenate([depth_to_space(c, 2) for c in cells], axis=-1)
-
-
-def interpolation(known: tuple[Slot, ...], slot: Slot, correlation: float) -> np.ndarray:
-    """The best linear prediction of a slot's channels, each from its own known phases.
-
-    For a field with covariance `correlation ** (|dy| + |dx|)` and a little noise.
-
-    Returns:
-        A kernel `[3, 3, I, O]` over cells, for `ExactLinear`.
-    """
-    count = slot.count
-    phases = [p for s in known for p in s.phases]
-    cells = [(i, j) for i in range(3) for j in range(3)]
-    places = np.array([_place(cell, p) for cell in cells for p in phases])
-    kernel = np.zeros((9, len(phases), count, len(slot.phases), count), np.float32)
-    among = _covariance(places, places, correlation) + 0.05 * np.eye(len(places))
-    for k, phase in enumerate(slot.phases):
-        target = np.array([_place((1, 1), phase)])
-        weights = np.linalg.solve(among, _covariance(places, target, correlation)[:, 0])
-        for c in range(count):
-            kernel[:, :, c, k, c] = weights.reshape(9, len(phases))
-    return kernel.reshape(3, 3, len(phases) * count, len(slot.phases) * count)
-
-
-def _place(cell, phase):
-    return 2 * cell[0] + phase // 2, 2 * cell[1] + phase % 2
-
-
-def _covariance(a, b, correlation):
-    return correlation ** np.abs(a[:, None] - b[None]).sum(axis=-1)

@@ -69,6 +69,12 @@ def scale_table() -> np.ndarray:
     return np.exp(np.linspace(np.log(MIN_SCALE), np.log(MAX_SCALE), LEVELS))
 
 
+def scale_of(indexes: jax.Array) -> jax.Array:
+    """The standard deviation that a row of `scale_table` stands for, or a place between."""
+    step = np.log(MAX_SCALE / MIN_SCALE) / (LEVELS - 1)
+    return MIN_SCALE * jnp.exp(step * indexes)
+
+
 @flax.struct.dataclass
 class IndexedGaussian:
     """A Gaussian whose scale is an entry of `scale_table`.
@@ -87,8 +93,7 @@ class IndexedGaussian:
 
     def bits(self, y: jax.Array) -> jax.Array:
         """Bits of the unit bin around `y`, elementwise; differentiable."""
-        step = np.log(MAX_SCALE / MIN_SCALE) / (LEVELS - 1)
-        scale = MIN_SCALE * jnp.exp(step * self.indexes)
+        scale = scale_of(self.indexes)
         v = jnp.abs(y - self.offset)
         upper = 0.5 * jax.scipy.special.erfc((v - 0.5) / (scale * np.sqrt(2)))
         lower = 0.5 * jax.scipy.special.erfc((v + 0.5) / (scale * np.sqrt(2)))

@@ -72,6 +72,7 @@ class File:
         icc: the ICC profile, deflated, or None; `profile` inflates it.
         header_size: bytes of the header.
         unused: bytes at the end that are part of a payload that was cut.
+        ends: of each level that is whole, where in the file it ends.
     """
 
     header: Header
@@ -80,6 +81,7 @@ class File:
     icc: bytes | None = None
     header_size: int = 0
     unused: int = 0
+    ends: tuple[int, ...] = dataclasses.field(default=(), compare=False)
 
     @property
     def missing(self) -> int:
@@ -145,7 +147,7 @@ def unpack(data: bytes) -> File:
     announced = File(h, (), b"" if flags & _ALPHA else None, b"" if flags & _ICC else None)
     needed = h.tiles + bool(flags & _ALPHA) + bool(flags & _ICC)
     payloads: list[bytes] = []
-    unused = 0
+    unused, ends = 0, [position]
     for place in _places(h, announced):
         try:
             length, start = read_varint(data, position)
@@ -163,9 +165,11 @@ def unpack(data: bytes) -> File:
             raise BitstreamError("the file is damaged: a checksum does not match")
         payloads.append(payload)
         position = end
+        ends.append(end)
     if position != len(data):
         raise BitstreamError(f"{len(data) - position} bytes follow the end of the image")
-    return _sorted(h, flags, payloads, header_size, unused)
+    found = _sorted(h, flags, payloads, header_size, unused)
+    return dataclasses.replace(found, ends=tuple(ends[needed :: h.tiles]))
 
 
 def _sorted(

@@ -40,6 +40,7 @@ class Picture:
         icc: the ICC profile of `rgb`, or None for sRGB.
         notes: what was lost in reading, one sentence each.
         comment: what a file's EXIF data say, where it is short and printable.
+        text: how the picture was made; written to PNG files as their Description.
     """
 
     rgb: np.ndarray
@@ -47,6 +48,7 @@ class Picture:
     icc: bytes | None = None
     notes: tuple[str, ...] = ()
     comment: str | None = None
+    text: str | None = None
 
 
 def find(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -133,6 +135,11 @@ def encoded(picture: Picture, format_: str = "PNG") -> bytes:
         options = {"lossless": True, "exact": True}
     if format_ == "JPEG":
         options = {"quality": 95, "subsampling": 0}
+    if format_ == "PNG" and picture.text is not None:
+        from PIL.PngImagePlugin import PngInfo
+
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_text("Description", picture.text)
     out = io.BytesIO()
     try:
         image.save(out, format_, icc_profile=picture.icc, **options)

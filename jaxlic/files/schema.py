@@ -64,13 +64,17 @@ def check_settings(settings: Mapping[str, Any], limits: Mapping[str, int]) -> No
     Args:
         settings: keywords of a builder.
         limits: by name the largest integers; of all others it is `MAX_INTEGER`.
+
+    A setting may be the settings of a part, such as those of a refiner's base.
     """
     if len(settings) > MAX_SETTINGS:
         raise ValueError(f"{len(settings)} settings are too many")
     for name, value in settings.items():
         if not _ID.fullmatch(name):
             raise ValueError("settings have names of letters, digits and underscores")
-        if not _is_setting(value, limits.get(name, MAX_INTEGER), 2):
+        if isinstance(value, dict) and not any(isinstance(v, dict) for v in value.values()):
+            check_settings(value, limits)
+        elif not _is_setting(value, limits.get(name, MAX_INTEGER), 2):
             shown = repr(value) if isinstance(value, int | float) else type(value).__name__
             raise ValueError(f"setting {name} is out of bounds ({shown[:40]})")
 

@@ -11,7 +11,7 @@ from jaxlic.errors import ModelError, one_line
 from jaxlic.files import disk, schema
 from jaxlic.files.weights import SHIPPED
 
-CARD, WEIGHTS = "model.json", "weights.safetensors"
+CARD, WEIGHTS, SMALL = "model.json", "weights.safetensors", "weights.safetensors.gz"
 _GENERATIONS = 4
 
 
@@ -43,6 +43,12 @@ def card(name: str | pathlib.Path) -> dict[str, Any]:
             return schema.parse(file.read(schema.MAX_BYTES + 1))
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: {one_line(error)}") from error
+
+
+def weights_file(path: pathlib.Path) -> pathlib.Path:
+    """The file of the weights in a model's folder, be it there or not; the plain one first."""
+    plain, small = path / WEIGHTS, path / SMALL
+    return small if small.is_file() and not plain.is_file() else plain
 
 
 def check_lineage(path: pathlib.Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import math
 import pathlib
 import re
+import zlib
 from collections.abc import Mapping
 
 import flax.traverse_util
@@ -21,6 +23,8 @@ from jaxlic.files import disk
 SHIPPED = pathlib.Path(__file__).parent.parent / "weights"
 MAX_PARAMETERS = 1 << 28
 _SCALE = ":scale"
+_LEVELS, _SMALL_LEVELS = 127, 48  # On either side of zero.
+_MAX_INFLATED = 1 << 28
 _STORED = (np.dtype(np.int8), np.dtype(np.float16), np.dtype(np.float32))
 
 
@@ -49,13 +53,17 @@ def save_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray], source: str) 
     )
 
 
-def shrink(params: Mapping[str, np.ndarray], *, int8: str = "") -> dict[str, np.ndarray]:
+def shrink(
+    params: Mapping[str, np.ndarray], *, int8: str = "", small: bool = False
+) -> dict[str, np.ndarray]:
     """Flat float32 parameters as the arrays of a file.
 
     Kernels are stored as int8 with a scale an output channel where the regular expression
     `int8` is found in their path; other arrays of two axes or more as float16. Vectors stay
-    float32: the integer layers keep more than 11 bits in their biases.
+    float32: the integer layers keep more than 11 bits in their biases. If `small`, an int8
+    kernel has 97 values and not 255: over a bit less an element, once deflated.
     """
+    levels = _SMALL_LEVELS if small else _LEVELS
     stored: dict[str, np.ndarray] = {}
     for name, a in params.items():
         a = np.asarray(a, np.float32)
@@ -63,7 +71,7 @@ def shrink(params: Mapping[str, np.ndarray], *, int8: str = "") -> dict[str, np.
             # Blocks of a chain are stacked along a first axis, and have their own scales.
             axes = tuple(range(a.ndim - 4, a.ndim - 1))
             largest = np.abs(a).max(axis=axes, keepdims=a.ndim > 4)
-            scale = np.maximum(largest, 1e-12) / 127
+            scale = np.maximum(largest, 1e-12) / levels
             stored[name] = np.round(a / scale).astype(np.int8)
             stored[name + _SCALE] = scale.astype(np.float32)
         else:
@@ -149,6 +157,27 @@ def to_bytes(arrays: dict[str, np.ndarray]) -> bytes:
     """The bytes of a safetensors file."""
     # safetensors writes the memory as it lies.
     return save({name: np.ascontiguousarray(a) for name, a in arrays.items()})
+
+
+def deflate(data: bytes) -> bytes:
+    """A file's bytes as those of a gzip file, the same at any time."""
+    return gzip.compress(data, 9, mtime=0)
+
+
+def inflate(data: bytes) -> bytes:
+    """The inverse of `deflate`.
+
+    Raises:
+        ValueError: if they are damaged, or more than 256 MiB.
+    """
+    try:
+        inflater = zlib.decompressobj(wbits=31)
+        whole = inflater.decompress(data, _MAX_INFLATED)
+    except zlib.error as error:
+        raise ValueError(f"the weights cannot be inflated ({error})") from error
+    if not inflater.eof or inflater.unused_data:
+        raise ValueError("the weights are cut off, larger than 256 MiB or followed by more")
+    return whole
 
 
 def flat(params: Params) -> dict[str, np.ndarray]:

@@ -12,7 +12,9 @@ import jax.numpy as jnp
 from jaxlic.core import Batch, Loss, Metrics, Reconstruction
 
 
-def sain(scale: int, *, fit: float | None = None, rate: float = 0.0) -> Loss:
+def sain(
+    scale: int, *, fit: float | None = None, rate: float = 0.0, likelihood: float = 0.0
+) -> Loss:
     """The five terms of SAIN (arXiv:2303.02353 and its released code), and a rate.
 
     Reconstruction, plus a quarter each of: thumbnail like the bicubic one, simulated file
@@ -24,6 +26,8 @@ def sain(scale: int, *, fit: float | None = None, rate: float = 0.0) -> Loss:
             gives thumbnails closer to bicubic ones and images less sharp.
         rate: weight of the estimated bits of the thumbnail's file. Not in the paper, where
             nothing keeps files small.
+        likelihood: weight of the latent's negative log-likelihood under its mixture, in nats.
+            Not in the paper, where nothing but the reconstruction teaches the mixture.
     """
     weight = (scale**2 if fit is None else fit) / 4
 
@@ -37,6 +41,8 @@ def sain(scale: int, *, fit: float | None = None, rate: float = 0.0) -> Loss:
             "imitate": weight * squared(a["compressed"], a["lr_decoded"]),
             "rate": rate * a["rate"].mean(),
         }
+        if likelihood:
+            terms["likelihood"] = likelihood * a["surprise"].mean()
         return _total(batch, rec, terms)
 
     return loss

@@ -10,7 +10,7 @@ other numbers.
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -126,6 +126,42 @@ def assemble(metric: str, arrays: dict[str, np.ndarray]) -> Perceptual:
     count = 6 if metric == "dists" else 5
     heads = [jnp.asarray(shipped[f"{metric}/head{i}"]) for i in range(count)]
     return Perceptual(function, weights, heads)
+
+
+def over_views(
+    distance: Callable[[jax.Array, jax.Array], jax.Array],
+) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """The mean of a distance at full and at half size, each pair turned its own way.
+
+    What a network can be fooled with at one scale and one way up it mostly sees at another, so
+    an image that is trained against this distance is fitted less to the one network's blind
+    spots. Image i of a batch is turned by symmetry i of the square's eight: no key is taken,
+    for what is where in a batch is random already.
+
+    Args:
+        distance: of two batches of square images `[B, H, H, 3]`, `[B]`; H / 2 must suit it.
+
+    Source: the idea is E-LPIPS's (Kettunen et al. 2019, arXiv:1906.03973); the views are ours.
+    """
+
+    def seen(x: jax.Array, y: jax.Array) -> jax.Array:
+        x, y = _turned(x), _turned(y)
+        return (distance(x, y) + distance(_halved(x), _halved(y))) / 2
+
+    return seen
+
+
+def _turned(x):
+    def turn(a, way):
+        a = a.swapaxes(0, 1) if way & 1 else a
+        return a[:: -1 if way & 2 else 1, :: -1 if way & 4 else 1]
+
+    return jnp.stack([turn(a, i % 8) for i, a in enumerate(x)])
+
+
+def _halved(x):
+    b, h, w, c = x.shape
+    return x.reshape(b, h // 2, 2, w // 2, 2, c).mean((2, 4))
 
 
 def _unit_difference(a, b, head):

@@ -162,4 +162,4 @@ class PlainConv(nn.Module):
         shape = (3, 3, x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        return conv2d(keep(x, size), kernel) + bias
+        return conv2d(keep(x, size), kernel) + bias.astype(x.dtype)

@@ -31,7 +31,7 @@ from jax import lax
 from jax.core import Tracer
 
 from jaxlic.nn.conv import conv2d
-from jaxlic.ops.arrays import Array, is_host, namespace
+from jaxlic.ops.arrays import Array, is_host, namespace, once
 from jaxlic.ops.bounds import clip
 from jaxlic.ops.quantisation import round_ste
 
@@ -109,11 +109,12 @@ class ExactConv(nn.Module):
         init = nn.initializers.zeros
         if self.gain:
             init = nn.initializers.variance_scaling(self.gain, "fan_in", "normal")
-        kernel = _parameter(self, "kernel", init, shape, x)
+        unit, largest = 2.0**self.weight_fraction, 2.0**self.weight_fraction - 1
+        kernel = _integers(self, "kernel", init, shape, x, unit, largest)
         start = nn.initializers.constant(self.bias_init / self.bias_rate)
-        bias = _parameter(self, "bias", start, (self.features,), x)
+        unit = self.bias_rate * 2.0 ** (self.in_fraction + self.weight_fraction)
+        bias = _integers(self, "bias", start, (self.features,), x, unit)
         x = clip(x, -self.in_max, self.in_max)
-        kernel, bias = self._integers(kernel, bias)
         total = whole_sums(x, kernel) + bias
         y = round_ste(total * 2.0**-self._shift)
         return clip(y, self.low, self.high)
@@ -148,14 +149,6 @@ class ExactConv(nn.Module):
     def _shift(self) -> int:
         return self.in_fraction + self.weight_fraction - self.out_fraction
 
-    def _integers(self, kernel, bias):
-        largest = 2**self.weight_fraction - 1
-        kernel = round_ste(clip(kernel * 2.0**self.weight_fraction, -largest, largest))
-        bias = round_ste(
-            bias * self.bias_rate * 2.0 ** (self.in_fraction + self.weight_fraction)
-        )
-        return kernel, bias
-
 
 class ExactLinear(nn.Module):
     """A 3x3 convolution of large integers, without bias: for predictions that must be linear.
@@ -181,7 +174,8 @@ class ExactLinear(nn.Module):
         start = self.start
         init = nn.initializers.zeros if start is None else lambda *_: jnp.asarray(start())
         shape = (3, 3, x.shape[-1], self.features)
-        kernel = self._integers(_parameter(self, "kernel", init, shape, x))
+        unit = 2.0**self.weight_fraction
+        kernel = _integers(self, "kernel", init, shape, x, unit, MAX_MAGNITUDE - 1)
         x = clip(x, -self.in_max, self.in_max)
         if is_host(x, kernel):  # Float32 needs no splitting.
             total = whole_sums(x, kernel)
@@ -204,9 +198,28 @@ class ExactLinear(nn.Module):
             raise ValueError(f"{self.name}: sums up to {total} exceed 2**24")
         return total
 
-    def _integers(self, kernel):
-        largest = MAX_MAGNITUDE - 1
-        return round_ste(clip(kernel * 2.0**self.weight_fraction, -largest, largest))
+
+class ExactGain(nn.Module):
+    """Each channel of small integers times an integer of its own.
+
+    Attributes:
+        fraction: the factor is `parameter * 2**fraction`, rounded.
+        start: the parameters, initially.
+        largest: magnitude of a factor and of an input at most.
+    """
+
+    fraction: int
+    start: float = 0.0
+    largest: int = 255
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """Maps integer-valued float32 `[B, H, W, C]` to the same."""
+        start = nn.initializers.constant(self.start)
+        # A product with a power of two is exact: every compiler rounds the same number.
+        unit = 2.0**self.fraction
+        factor = _integers(self, "factor", start, (x.shape[-1],), x, unit, self.largest)
+        return factor * clip(x, -self.largest, self.largest)
 
 
 @jax.custom_vjp
@@ -218,12 +231,28 @@ def _nearest(x: jax.Array) -> jax.Array:
 _nearest.defvjp(lambda x: (jnp.round(x), None), lambda _, g: (g,))
 
 
-def _parameter(layer, name, init, shape, x):
-    """A parameter, NumPy's if x is; then without the shapes' check, which traces the init."""
+def _integers(layer, name, init, shape, x, unit, largest=None):
+    """A parameter in whole units, NumPy's if x is; then without the shapes' check, which
+    traces the init."""
     if not is_host(x) or layer.is_initializing():
-        return layer.param(name, init, shape)
+        return _whole(layer.param(name, init, shape), unit, largest)
     value = layer.get_variable("params", name)
-    return value if isinstance(value, Tracer) else np.asarray(value)
+    if isinstance(value, Tracer):
+        return _whole(value, unit, largest)
+    return once(_for_products, value, unit, largest)
+
+
+def _whole(a, unit, largest):
+    scaled = a * unit
+    return round_ste(scaled if largest is None else clip(scaled, -largest, largest))
+
+
+def _for_products(a, unit, largest):
+    """`_whole`, a kernel being laid out as `_products` reads it."""
+    whole = _whole(np.asarray(a), unit, largest)
+    if whole.ndim != 4:
+        return whole
+    return np.ascontiguousarray(whole.transpose(2, 0, 1, 3)).transpose(1, 2, 0, 3)
 
 
 def _products(x, kernel):

@@ -36,8 +36,11 @@ class GDN(nn.Module):
         )
         beta = _reparametrise(beta, self.beta_min)
         gamma = _reparametrise(gamma, 0.0)
-        norm = jnp.dot(jnp.square(x), gamma) + beta
-        return x * (jnp.sqrt(norm) if self.inverse else jax.lax.rsqrt(norm))
+        # The sum is float32 whatever x is; in bfloat16 (nn/precision.py) all else is too.
+        gamma = gamma.astype(x.dtype)
+        norm = jnp.dot(jnp.square(x), gamma, preferred_element_type=jnp.float32) + beta
+        root = jnp.sqrt(norm) if self.inverse else jax.lax.rsqrt(norm)
+        return x * root.astype(x.dtype)
 
 
 def _reparametrise(v, minimum):

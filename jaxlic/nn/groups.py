@@ -49,6 +49,8 @@ class ResidualGroup(nn.Module):
         kernel: makes a module `(array, size) -> array` from its output channels.
         tail: edge of the kernel of the convolution W.
         knee: see above; None compresses nothing.
+        scanned: the blocks are a loop, their parameters stacked along a first axis: a program
+            of one block, which accelerators compile sooner.
     """
 
     hidden: int
@@ -56,6 +58,7 @@ class ResidualGroup(nn.Module):
     kernel: Callable[[int], nn.Module] = DynamicConv
     tail: int = 1
     knee: float | None = None
+    scanned: bool = False
 
     @nn.compact
     def __call__(
@@ -63,7 +66,23 @@ class ResidualGroup(nn.Module):
     ) -> jax.Array:
         """Maps `[B, H, W, C]` to the same shape; `size` is in samples of `x`."""
         h = x if self.knee is None else self.knee * jnp.arcsinh(x / self.knee)
-        for _ in range(self.blocks):
-            h = KernelBlock(self.hidden, self.kernel)(h, quality, size)
+        if self.scanned:
+            block = KernelBlock(self.hidden, self.kernel, name="blocks")
+            # Sums of blocks are float32, also where convolutions are not (nn/precision.py).
+            h, _ = _loop(self.blocks)(block, h.astype(jnp.float32), quality, size)
+        else:
+            for _ in range(self.blocks):
+                h = KernelBlock(self.hidden, self.kernel)(h, quality, size)
         zeros = nn.initializers.zeros
         return x + Conv(x.shape[-1], self.tail, kernel_init=zeros)(keep(h, size))
+
+
+def _loop(times: int) -> Callable:
+    """A block, `times` times over, each with parameters of its own."""
+    return nn.scan(
+        lambda block, h, quality, size: (block(h, quality, size), None),
+        variable_axes={"params": 0, "intermediates": 0},
+        split_rngs={"params": True},
+        in_axes=(nn.broadcast, nn.broadcast),
+        length=times,
+    )

@@ -14,6 +14,7 @@ if all is. Inside, the result is that of the valid part alone.
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxlic.core import MAX_QUALITY, MIN_QUALITY
@@ -48,7 +49,8 @@ class ConvAnalysis(nn.Module):
             x = GDN()(Conv(self.features, 5, stride=2)(x))
             if level and self.groups:
                 x = self.groups[level - 1](x, quality, shrunk(size, 2 ** (level + 1)))
-        x = Conv(self.latents, 5, stride=2)(keep(x, shrunk(size, 8)))
+        x = keep(x, shrunk(size, 8))
+        x = Conv(self.latents, 5, stride=2, result=jnp.float32)(x)
         return self.groups[2](x, quality, shrunk(size, 16)) if self.groups else x
 
 
@@ -71,7 +73,7 @@ class ConvSynthesis(nn.Module):
                 x = self.groups[level](x, quality, shrunk(size, 16 // 2**level))
             x = keep(x, shrunk(size, 16 // 2**level))
             x = GDN(inverse=True)(ConvTranspose(self.features)(x))
-        return ConvTranspose(3)(keep(x, shrunk(size, 2)))
+        return ConvTranspose(3, result=jnp.float32)(keep(x, shrunk(size, 2)))
 
 
 class LappedAnalysis(nn.Module):

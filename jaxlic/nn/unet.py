@@ -20,7 +20,7 @@ from jaxlic.nn.conv import Conv
 from jaxlic.ops.deband import smooth
 from jaxlic.ops.geometry import depth_to_space, keep, shrunk, space_to_depth
 
-HALO = 256
+HALO = 192
 _ZEROS = nn.initializers.zeros
 
 
@@ -33,8 +33,8 @@ class DenoisingUNet(nn.Module):
         embedding: width of what blocks are told of noise and quality.
     """
 
-    widths: tuple[int, int, int] = (64, 128, 192)
-    depths: tuple[int, int, int] = (1, 1, 2)
+    widths: tuple[int, int, int] = (64, 128, 256)
+    depths: tuple[int, int, int] = (1, 1, 1)
     embedding: int = 128
 
     @nn.compact
@@ -80,9 +80,10 @@ class DenoisingUNet(nn.Module):
                 up = Conv(4 * self.widths[level], 1, name=f"up_{level}")(h)
                 h = kept[level] + depth_to_space(up, 2)
             h = self._blocks(h, told, "ascent", level, cells[level])
-        h = nn.silu(nn.LayerNorm(name="norm")(h))
-        out = Conv(48, 3, kernel_init=_ZEROS, name="out")(keep(h, cells[0]))
-        return depth_to_space(out, 4)
+        h = keep(nn.silu(nn.LayerNorm(name="norm")(h)), cells[0])
+        out, gain = (Conv(48, 3, kernel_init=_ZEROS, name=name)(h) for name in ("out", "gain"))
+        # Of a pixel whose residual has variance s, the best guess of v is a multiple of z.
+        return depth_to_space(out, 4) + depth_to_space(gain, 4) * z
 
     def _told(self, log_snr, quality):
         """Noise and quality as a vector, `[B, embedding]`."""

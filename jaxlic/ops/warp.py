@@ -15,6 +15,7 @@ forward difference as their gradient.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -23,6 +24,7 @@ import numpy as np
 from jax import lax
 
 from jaxlic.ops.geometry import extend
+from jaxlic.ops.platforms import by_platform
 
 Aggregate = Callable[..., jax.Array]
 
@@ -45,9 +47,19 @@ def aggregate(
     radius: int,
     size: jax.Array | None = None,
 ) -> jax.Array:
-    """`aggregate_gather` on CPU, elsewhere `aggregate_window`; arguments as there."""
-    implementation = aggregate_gather if jax.default_backend() == "cpu" else aggregate_window
-    return implementation(u, offsets, weights, radius=radius, size=size)
+    """`aggregate_gather` on CPU, elsewhere `aggregate_window`; arguments as there.
+
+    Which it is, is decided where a program is lowered.
+    """
+    gather, window = (
+        functools.partial(_aggregate, method, radius)
+        for method in (aggregate_gather, aggregate_window)
+    )
+    return by_platform(u, offsets, weights, size, cpu=gather, default=window)
+
+
+def _aggregate(method, radius, u, offsets, weights, size):
+    return method(u, offsets, weights, radius=radius, size=size)
 
 
 def aggregate_gather(

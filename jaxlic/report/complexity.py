@@ -12,16 +12,18 @@ import jax.numpy as jnp
 from jaxlic.codecs.transform import TransformModel
 from jaxlic.core import Params
 from jaxlic.entropy.coder import Coder
+from jaxlic.ops.platforms import traced_for
 from jaxlic.rescaling.rescaler import RescalingModel
 
 
-def macs(function: Callable[..., Any], *args: Any) -> int:
+def macs(function: Callable[..., Any], *args: Any, platform: str = "cpu") -> int:
     """Multiply-accumulates of the convolutions and matrix products in `function(*args)`.
 
     Counts what is executed (zeros in padded kernels included), not elementwise work. Nothing
-    is computed: arguments may be `jax.ShapeDtypeStruct`.
+    is computed: arguments may be `jax.ShapeDtypeStruct`. Formulations differ by `platform`.
     """
-    return _count(jax.make_jaxpr(function)(*args).jaxpr)
+    with traced_for(platform):
+        return count(jax.make_jaxpr(lambda *args: function(*args))(*args).jaxpr)
 
 
 def kmacs_per_pixel(model: TransformModel, params: Params) -> dict[str, float]:
@@ -79,7 +81,8 @@ def _decoder(name, y, model, size=None):
     return jnp.zeros(y.shape) + model.offset + model.indexes
 
 
-def _count(jaxpr) -> int:
+def count(jaxpr: Any) -> int:
+    """Multiply-accumulates of a trace, as `macs`."""
     total = 0
     live = {v for v in jaxpr.outvars if not hasattr(v, "val")}
     for equation in reversed(jaxpr.eqns):
@@ -102,7 +105,7 @@ def _multiplications(equation) -> int:
         shape = equation.invars[0].aval.shape
         return math.prod(output.shape) * math.prod(shape[axis] for axis in contracted)
     times = equation.params["length"] if equation.primitive.name == "scan" else 1
-    return times * sum(_count(inner) for inner in _inner(equation.params))
+    return times * sum(count(inner) for inner in _inner(equation.params))
 
 
 def _inner(params: dict[str, Any]):

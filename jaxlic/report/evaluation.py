@@ -10,76 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from jaxlic import api
-from jaxlic.core import Builder
-from jaxlic.files import classic, images
+from jaxlic.files import images
 from jaxlic.metrics import scores
 from jaxlic.report.anchors import STANDARD
 from jaxlic.report.judges import Judge, scaled
 from jaxlic.report.round_trip import RoundTrip, names
-from jaxlic.rescaling.bicubic import RestoredBicubic
-from jaxlic.rescaling.rescaler import rescaler
-from jaxlic.thumbnail import ImageRescaler
-
-MODEL_QUALITIES = (1, 5, 15, 25, 35, 45, 55, 65, 75, 85, 95)
-THUMBNAIL_QUALITIES = (30, 50, 70, 80, 90)
-BICUBIC = {"bicubic-x2": 2, "bicubic-x4": 4}
 
 BD_RATES = (0.2, 1.0)  # Bits a pixel.
 
 Record = dict[str, Any]
 Watch = Callable[[tuple[str, float], np.ndarray, np.ndarray], None]
-
-
-def learned(
-    model: str | pathlib.Path,
-    qualities: Sequence[float] | None = None,
-    *,
-    builders: Sequence[Builder] = (),
-) -> dict[str, tuple[RoundTrip, Sequence[float]]]:
-    """A model of ours by the names of its curves, for `evaluate`.
-
-    A codec has one; its file is complete, header and checksums included. A rescaler has two,
-    for thumbnails in JPEG and WebP; so have `bicubic-x2` and `bicubic-x4`.
-    """
-    if model in BICUBIC:
-        plain = rescaler(RestoredBicubic(BICUBIC[model], width=0))
-        down, up = (lambda x: plain.downscale({}, x)), (lambda x, s: plain.upscale({}, x, s))
-        return _thumbnails(str(model), down, up, qualities)
-    codec = api.load(model, builders=builders)
-    if isinstance(codec, ImageRescaler):
-        note = codec.note
-        return _thumbnails(str(model), codec.downscale, codec.upscale, qualities, note)
-
-    there_and_back = RoundTrip(
-        codec.compress,
-        lambda data, shape: codec.decompress(data),
-        whole=False,
-        span=(1, 100),
-        settings=f"stream {codec.model.stream.hex()}, weights {codec.model.pixels.hex()}",
-    )
-    return {str(model): (there_and_back, qualities or MODEL_QUALITIES)}
-
-
-def _thumbnails(name, down, up, qualities, note=None):
-    last: dict[str, Any] = {}  # An image is reduced once for all qualities.
-
-    def through(format_: str) -> RoundTrip:
-        def encode(image: np.ndarray, quality: float) -> bytes:
-            if last.get("image") is not image:
-                last.update(image=image, small=down(image))
-            comment = None if note is None else note(image.shape[:2]).text()
-            return classic.encode(last["small"], format_, round(quality), comment=comment)
-
-        settings = f"thumbnail in {format_}: {classic.encoder(format_)}"
-        return RoundTrip(
-            encode,
-            lambda data, shape: up(classic.decode(data, format_), shape),
-            settings=settings,
-        )
-
-    qualities = qualities or THUMBNAIL_QUALITIES
-    return {f"{name}/{f}": (through(f), qualities) for f in ("jpeg", "webp")}
 
 
 def evaluate(

@@ -8,7 +8,7 @@ respect to the pixels.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import flax.traverse_util
@@ -72,7 +72,8 @@ def layers(model: Model, image: np.ndarray, quality: float) -> list[Layer]:
     found: dict[str, dict[str, Any]] = {}
     seen = flax.traverse_util.flatten_dict(run(model.params).get("intermediates", {}))
     for path, values in seen.items():
-        found.setdefault("/".join(path[:-1]), {})[path[-1]] = values
+        for name, of_one in _blocks("/".join(path[:-1]), values):
+            found.setdefault(name, {})[path[-1]] = of_one
     result = []
     for name, sown in found.items():
         weights = np.asarray(sown["weights"][0])[0]
@@ -86,6 +87,15 @@ def layers(model: Model, image: np.ndarray, quality: float) -> list[Layer]:
     if not result:
         raise ModelError(f"model {model.id} has no dynamic kernels to explain")
     return sorted(result, key=lambda layer: layer.name)
+
+
+def _blocks(name: str, values: tuple) -> Iterator[tuple[str, tuple]]:
+    """What was sown, block by block: a loop of equal blocks sows it stacked."""
+    if "/blocks/" not in name:
+        yield name, values
+        return
+    for k in range(len(values[0])):
+        yield name.replace("/blocks/", f"/blocks_{k}/"), tuple(value[k] for value in values)
 
 
 def statistics(layer: Layer) -> dict[str, float]:

@@ -52,6 +52,10 @@ class RestoredBicubic(nn.Module):
         """There is no latent."""
         return lr[..., :0]
 
+    def surprise(self, latent: jax.Array) -> jax.Array:
+        """Zeros, `[B]`."""
+        return latent.sum(axis=(1, 2, 3))
+
     def inverse(
         self, lr: jax.Array, latent: jax.Array, size: jax.Array | None = None
     ) -> Upscaled:

@@ -19,6 +19,7 @@ from flax import linen as nn
 
 from jaxlic.nn.conv import Conv
 from jaxlic.ops.geometry import depth_to_space, keep, shrunk, space_to_depth
+from jaxlic.ops.platforms import by_platform
 
 State = tuple[jax.Array, jax.Array]
 MODES = ("auto", "unroll", "scan", "reversible")
@@ -156,7 +157,7 @@ class Chain(nn.Module):
         mode: "unroll", "scan" (with rematerialisation), "reversible" (a scan whose backward
             pass recomputes inputs from outputs and stores neither), or "auto": unrolled on
             CPU, where a convolution's gradient inside a scan is many times slower, a scan
-            elsewhere. The parameters are the same.
+            elsewhere, decided where a program is lowered. The parameters are the same.
     """
 
     block: Callable[..., nn.Module]
@@ -222,20 +223,19 @@ class Chain(nn.Module):
         def apply(method: str, params: Any, state: State) -> State:
             return _apply(block, {"params": params}, *state, size, method=method)
 
-        mode = self.mode
-        if mode == "auto":
-            mode = "unroll" if jax.default_backend() == "cpu" else "scan"
         stacked = jax.tree.map(lambda a: a[which.start : which.stop], self.stacked)
         step = functools.partial(apply, method)
         back = functools.partial(apply, "inverse" if method == "forward" else "forward")
         if method == "inverse":
             stacked = jax.tree.map(lambda a: a[::-1], stacked)
-        if mode == "unroll":
-            for i in range(len(which)):
-                state = step(jax.tree.map(lambda a, i=i: a[i], stacked), state)
-            return state
-        if mode == "scan":
-            return _scan(jax.checkpoint(step), stacked, state)
+        unroll = functools.partial(_unroll, step)
+        scan = functools.partial(_scan, jax.checkpoint(step))
+        if self.mode == "auto":
+            return by_platform(stacked, state, cpu=unroll, default=scan)
+        if self.mode == "unroll":
+            return unroll(stacked, state)
+        if self.mode == "scan":
+            return scan(stacked, state)
         return reversible(step, back, stacked, state)
 
 
@@ -279,6 +279,12 @@ def reversible(
 
     run.defvjp(forward, backward)
     return run(stacked, state)
+
+
+def _unroll(step, stacked, state):
+    for i in range(len(jax.tree.leaves(stacked)[0])):
+        state = step(jax.tree.map(lambda a, i=i: a[i], stacked), state)
+    return state
 
 
 def _scan(step, stacked, state):

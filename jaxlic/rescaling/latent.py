@@ -19,16 +19,21 @@ class GaussianMixture(nn.Module):
         components: how many Gaussians.
         log_variance: where their logarithmic variances start. The paper starts at 0; a
             start at -6 or less spares the many steps that are spent on shrinking noise.
+        spread: means start evenly between plus and minus this. In the paper they start at
+            zero, and those of a mixture that starts as one component stay one component.
     """
 
     components: int = 5
     log_variance: float = 0.0
+    spread: float = 0.0
 
     def setup(self) -> None:
         start = nn.initializers.normal(1e-4)
 
         def init(key: jax.Array, shape: tuple[int, int]) -> jax.Array:
-            return start(key, shape) + jnp.array([[0.0], [0.0], [self.log_variance]])
+            apart = jnp.linspace(-self.spread, self.spread, self.components)
+            zeros = jnp.zeros(self.components)
+            return start(key, shape) + jnp.stack([zeros, apart, zeros + self.log_variance])
 
         # Rows: logits of the weights, means, logarithms of the variances.
         self.rows = self.param("rows", init, (3, self.components))
@@ -77,7 +82,7 @@ class GaussianMixture(nn.Module):
         return jnp.sum(jax.nn.softmax(logits) * means)
 
     def log_probability(self, z: jax.Array) -> jax.Array:
-        """The logarithm of the density at `z`, elementwise. Not used in the paper's losses."""
+        """The logarithm of the density at `z`, elementwise. Not in the paper's losses."""
         logits, means, deviations = self._parts()
         each = jax.scipy.stats.norm.logpdf(z[..., None], means, deviations)
         return jax.nn.logsumexp(jax.nn.log_softmax(logits) + each, axis=-1)

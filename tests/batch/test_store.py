@@ -23,6 +23,8 @@ def test_what_is_written_is_read_listed_and_removed(kind, tmp_path):
     assert sorted(store.names("report")) == ["00000.parquet", "00001.parquet"]
     assert store.read(store.at("report/00000.parquet")) == b"second"
     assert store.read(store.at("report/00001.parquet"), first=4) == b"0123"
+    assert store.read_part(store.at("report/00001.parquet"), 3, 4) == b"3456"
+    assert store.read_part(store.at("report/00001.parquet"), 8, 4) == b"89"
     found = list(store.find(store.root))
     assert [entry.url for entry in found] == [
         entry.url for entry in map(store.info, _urls(found))

@@ -3,13 +3,15 @@
     python -m tests.benchmarks.looks docs/looks.png kodim08.png:330,60 kodim21.png:440,210
 
 Each argument is a photograph and the left and top of the part of 224x160 pixels that is shown;
-whole photographs are coded. The budget is what WebP takes at `--quality`.
+whole photographs are coded. The budget is what `--like` takes; of a model in levels, such as
+`--like sic/drawn:3`, the quality is a level.
 """
 
 from __future__ import annotations
 
 import argparse
 import pathlib
+from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -18,20 +20,23 @@ from jaxlic.files import images
 from jaxlic.metrics.scores import psnr
 from jaxlic.report.anchors import standard
 from jaxlic.report.equal import search
-from jaxlic.report.evaluation import learned
+from jaxlic.report.learned import learned
+from jaxlic.report.round_trip import RoundTrip
 
 WIDTH, HEIGHT, LINE = 224, 160, 16
 
 
-def row(photo: pathlib.Path, corner: tuple[int, int], models: list[str], quality: int):
+def row(
+    photo: pathlib.Path, corner: tuple[int, int], codecs: dict[str, RoundTrip], like: str
+) -> Iterator[tuple[str, np.ndarray]]:
     """(label, part) of the original and of every codec."""
     image = images.read(photo).rgb
     left, top = corner
     part = (slice(top, top + HEIGHT), slice(left, left + WIDTH))
-    budget = len(standard("webp").encode(image, quality))
+    name, _, quality = like.rpartition(":")
+    budget = len(codecs[name].encode(image, float(quality)))
     yield f"original {photo.stem}", image[part]
-    for name in ["jpeg", "webp", "avif", *models]:
-        codec = learned(name)[name][0] if name in models else standard(name)
+    for name, codec in codecs.items():
         data = search(codec, image, budget).data
         decoded = codec.decode(data, (image.shape[0], image.shape[1]))
         yield f"{name} {len(data):,} B {psnr(image, decoded):.1f} dB", decoded[part]
@@ -41,15 +46,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("parts", nargs="+")
-    parser.add_argument("--models", default="dkic")
-    parser.add_argument("--quality", type=int, default=20)
+    parser.add_argument("--models", default="pyramid")
+    parser.add_argument("--codecs", default="jpeg,webp,avif")
+    parser.add_argument("--like", default="webp:20", help="CODEC:QUALITY")
     args = parser.parse_args()
+    codecs = {name: standard(name) for name in args.codecs.split(",")}
+    for model in args.models.split(","):
+        codecs |= {name: codec for name, (codec, _) in learned(model).items()}
     rows = []
     for text in args.parts:
         path, _, corner = text.rpartition(":")
         left, top = map(int, corner.split(","))
-        models = args.models.split(",")
-        rows.append(list(row(pathlib.Path(path), (left, top), models, args.quality)))
+        rows.append(list(row(pathlib.Path(path), (left, top), codecs, args.like)))
     sheet = Image.new("RGB", (len(rows[0]) * WIDTH, len(rows) * (HEIGHT + LINE)), "white")
     draw = ImageDraw.Draw(sheet)
     for i, cells in enumerate(rows):

@@ -1,5 +1,7 @@
 """The promises every codec keeps."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from jaxlic import coding
 from jaxlic.codecs import dkic
 from jaxlic.codecs.transform import transform_codec
+from jaxlic.entropy.range_coder import CONSTRICTION
 from jaxlic.errors import ModelError
 from jaxlic.models import BUILDERS, Spec, build
 from jaxlic.ops import quantisation
@@ -53,6 +56,9 @@ SMALL = {
         context_hidden=8,
     ),
 }
+
+# Its parts are those of other codecs here, and it compiles as long as all of them.
+LIGHT = sorted(set(SMALL) - {"dkic.convolutional"})
 
 
 @pytest.fixture(scope="module", params=sorted(SMALL))
@@ -116,6 +122,8 @@ def test_any_size_comes_back(codec, photo, shape):
     assert back.shape == image.shape and back.dtype == np.uint8
 
 
+# Dynamic kernels are held to it in tests/nn.
+@pytest.mark.parametrize("codec", [n for n in LIGHT if n != "dkic.lapped"], indirect=True)
 def test_forward_survives_jit_vmap_and_grad(codec):
     codec, params, _ = codec
     x = jax.random.uniform(jax.random.key(0), (2, 1, 64, 64, 3))
@@ -134,7 +142,7 @@ def test_forward_survives_jit_vmap_and_grad(codec):
     assert np.mean(touched) > 0.9
 
 
-def test_what_the_decoder_was_not_told_cannot_reach_the_image(photo):
+def test_what_the_decoder_was_not_told_cannot_reach_the_image(tiny, photo):
     """A codec that slips its own latent past the coder decodes to NaN, and is found out."""
 
     class Leaky:
@@ -150,10 +158,8 @@ def test_what_the_decoder_was_not_told_cannot_reach_the_image(photo):
             out = self._module.apply(params, *args, method=method)
             return out + 1e-6 * args[0] if method == "code" else out
 
-    honest = build(TINY)
-    params = transform_codec(honest).init(jnp.zeros((1, 64, 64, 3)), jax.random.key(0))
-    codec = transform_codec(Leaky(honest))
-    tables = transform_codec(honest).tables(params)
+    _, params, tables = tiny
+    codec = transform_codec(Leaky(build(TINY)))
     image = photo[:64, :64]
     segments = coding.compress(codec, params, tables, image, 50.0)
     assert np.isnan(coding.latents(codec, params, tables, segments, (64, 64), 50.0)).all()
@@ -168,13 +174,14 @@ def test_tiles_leave_no_seams(tiny, photo):
     y_hat = coding.latents(codec, params, tables, segments, (320, 448), 70.0, edge=128)
     tiled = coding.decompress(codec, params, tables, segments, (320, 448), 70.0, edge=128)
     module = build(TINY)
-    whole = module.apply(params, y_hat[None], jnp.full(1, 70.0), method="synthesis")[0]
+    synthesis = jax.jit(functools.partial(module.apply, method="synthesis"))
+    whole = synthesis(params, y_hat[None], jnp.full(1, 70.0))[0]
     whole = np.round(np.clip(np.asarray(whole), 0, 1) * 255)
     assert np.abs(tiled - whole).max() <= 1
     assert np.mean(tiled != whole) < 0.01
 
 
-@pytest.mark.parametrize("builder", ["dkic.lapped", "dkic.convolutional", "pyramid.lapped"])
+@pytest.mark.parametrize("builder", ["dkic.lapped", "pyramid.lapped"])
 def test_no_kernel_looks_beyond_the_halo(builder):
     module = build(Spec(builder, SMALL[builder]))
     quality, middle = jnp.full(1, 40.0), module.halo + 32
@@ -224,17 +231,19 @@ def test_every_kernel_makes_a_codec(kernel):
     )
 
 
-@pytest.mark.parametrize("builder", sorted(SMALL))
+@pytest.mark.parametrize("builder", LIGHT)
 def test_a_price_of_errors_buys_bytes(builder, photo):
-    sizes, errors = [], []
+    module = build(Spec(builder, SMALL[builder]))
+    init, example = transform_codec(module).init, jnp.zeros((1, 64, 64, 3))
+    params = random_params(init, example, jax.random.key(0), scale=0.03)
+    tables = transform_codec(module).tables(params)
+    analysis = jax.jit(functools.partial(module.apply, method="analysis"))
+    image, quality = photo[None, :128, :192] / np.float32(255), jnp.full(1, 70.0)
+    y, sizes, errors = np.asarray(analysis(params, image, quality))[0], [], []
     for price in (0.0, 3.0):
-        module = build(Spec(builder, {**SMALL[builder], "error_price": price}))
-        codec = transform_codec(module)
-        params = jax.jit(codec.init)(jnp.zeros((1, 64, 64, 3)), jax.random.key(0))
-        tables, image = codec.tables(params), photo[:128, :192]
-        segments = coding.compress(codec, params, tables, image, 70.0)
-        y_hat = coding.latents(codec, params, tables, segments, (128, 192), 70.0)
-        y = module.apply(params, image[None] / 255.0, jnp.full(1, 70.0), method="analysis")
-        sizes.append(sum(len(p[0]) for p in segments))
-        errors.append(float(jnp.mean(jnp.square(y[0] - y_hat))))
+        codec = transform_codec(build(Spec(builder, {**SMALL[builder], "error_price": price})))
+        payloads = codec.encode(params, tables, y, 70.0, CONSTRICTION)
+        y_hat = codec.decode(params, tables, payloads, 70.0, y.shape[:2], CONSTRICTION)
+        sizes.append(sum(map(len, payloads)))
+        errors.append(np.mean(np.square(y - y_hat)))
     assert sizes[1] < sizes[0] and errors[1] > errors[0]

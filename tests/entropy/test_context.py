@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxlic.entropy.coder import Estimator
-from jaxlic.entropy.context import PHASES, Slot, SpatialChannelContext, interpolation
+from jaxlic.entropy.context import PHASES, SpatialChannelContext
 from jaxlic.entropy.models import IndexedGaussian
 from jaxlic.ops import quantisation
 from tests.random_params import random_params
@@ -184,13 +184,3 @@ def test_untrained_it_predicts_smooth_low_frequencies_from_their_neighbours():
 
     CONTEXT.init_with_output(jax.random.key(1), y, coder, model, features, method=_code)
     assert max(errors[1:4]) < 0.2 * errors[0]
-
-
-def test_interpolation_weighs_neighbours_by_distance():
-    kernel = interpolation((Slot(0, 2, (0,)),), Slot(0, 2, (3,)), 0.9)
-    assert kernel.shape == (3, 3, 2, 2)
-    # Phase 3 of a cell lies between phase 0 of four cells.
-    np.testing.assert_allclose(kernel[1:, 1:, 0, 0], kernel[1, 1, 0, 0], rtol=0.15)
-    assert kernel[1, 1, 0, 0] > 0.2 > abs(kernel[0, 0, 0, 0])
-    assert not kernel[:, :, 0, 1].any()
-    assert 0.9 < kernel[..., 0, 0].sum() < 1.0

@@ -45,14 +45,17 @@ def test_numbers_of_models_fit_a_byte(number):
         ([1] * 9, False),
         ((1, [2]), True),
         ([[[1]]], False),
-        ({}, False),
+        ({}, True),
+        ({"b": [4]}, True),
+        ({"b": 1025}, False),
+        ({"b": {}}, False),
     ],
 )
 def test_settings_are_small_numbers_short_texts_and_lists_of_these(value, holds):
     if holds:
         schema.check_settings({"a": value}, {})
         return
-    with pytest.raises(ValueError, match="setting a is out of bounds"):
+    with pytest.raises(ValueError, match=r"setting [ab] is out of bounds"):
         schema.check_settings({"a": value}, {})
 
 

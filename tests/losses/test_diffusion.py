@@ -4,6 +4,7 @@ import numpy as np
 
 from jaxlic.core import Reconstruction
 from jaxlic.losses.diffusion import residual_diffusion
+from jaxlic.losses.rate_distortion import rate_distortion
 
 SHAPE = (2, 8, 8, 3)
 
@@ -23,6 +24,17 @@ def test_errors_are_weighed_by_noise():
     )
     np.testing.assert_allclose(metrics["psnr"], 40, atol=1e-3)
     np.testing.assert_allclose(metrics["psnr_base"], 20, atol=1e-3)
+    assert "bpp" not in metrics
+
+
+def test_a_base_that_is_trained_too_has_its_own_loss():
+    batch, rec = _case()
+    own = rate_distortion(lambda quality: 0 * quality + 0.01)
+    batch["quality"] = jnp.full(2, 30.0)
+    alone, _ = residual_diffusion()(batch, rec)
+    value, metrics = residual_diffusion(base=own, weight=0.5)(batch, rec)
+    lagrangian = 1 + 0.01 * 255**2 * 0.1**2
+    np.testing.assert_allclose(value, alone + 0.5 * lagrangian, rtol=1e-5)
     np.testing.assert_allclose(metrics["bpp"], 1)
 
 

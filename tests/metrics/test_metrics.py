@@ -20,7 +20,7 @@ def test_all_take_batches_under_jit_vmap_and_grad(name):
     f = PAIRS[name]
     values = jax.jit(f)(y, x)
     assert values.shape == (2,)
-    one_by_one = jax.vmap(lambda a, b: f(a[None], b[None])[0])(y, x)
+    one_by_one = jax.jit(jax.vmap(lambda a, b: f(a[None], b[None])[0]))(y, x)
     assert jnp.allclose(values, one_by_one, atol=1e-5)
-    slope = jax.grad(lambda y: f(y, x).sum())(y)
+    slope = jax.jit(jax.grad(lambda y: f(y, x).sum()))(y)
     assert bool(jnp.isfinite(slope).all()) and float(jnp.abs(slope).max()) > 0

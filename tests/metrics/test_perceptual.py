@@ -7,7 +7,7 @@ import pytest
 
 from jaxlic.errors import ModelError
 from jaxlic.files.weights import save_arrays
-from jaxlic.metrics.perceptual import METRICS, assemble, perceptual
+from jaxlic.metrics.perceptual import METRICS, assemble, over_views, perceptual
 from tests.conftest import kodim
 from tests.ops.test_distortion import _blurred, _posterised
 
@@ -120,3 +120,17 @@ def test_images_that_do_not_fit_are_refused(alex):
         alex.distance(x, x[:, :39])
     with pytest.raises(ValueError, match="32 pixels"):
         alex.distance(x[:, :20], x[:, :20])
+
+
+def test_views_are_turned_one_by_one_and_halved():
+    x, y = jax.random.uniform(jax.random.key(0), (2, 8, 8, 8, 3))
+
+    def first_row(a, b):  # Depends on which way up a picture is.
+        return jnp.mean(jnp.square(a[:, 0] - b[:, 0]), axis=(1, 2))
+
+    found, alone = over_views(first_row)(x, y), first_row(x, y)
+    halves = [a.reshape(8, 4, 2, 4, 2, 3).mean((2, 4)) for a in (x, y)]
+    np.testing.assert_allclose(found[0], (alone[0] + first_row(*halves)[0]) / 2, rtol=1e-5)
+    turned = over_views(first_row)(*(jnp.repeat(a[:1], 8, 0) for a in (x, y)))
+    assert len(np.unique(np.round(turned, 6))) == 4  # Four edges, each read both ways.
+    np.testing.assert_array_equal(over_views(first_row)(x, x), 0)

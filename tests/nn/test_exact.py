@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from jaxlic.nn.conv import conv2d
-from jaxlic.nn.exact import LIMIT, ExactConv, ExactLinear, compand
+from jaxlic.nn.exact import LIMIT, ExactConv, ExactGain, ExactLinear, compand
+from tests.algorithms import fft, winograd
 
 LAYER = dict(kernel_size=3, in_fraction=5, in_max=255, out_fraction=5, low=0, high=255)
 
@@ -139,59 +140,7 @@ def test_linear_predictions_that_could_overflow_are_refused():
         ExactLinear(2).apply(heavy, method="bound")
 
 
-def _winograd(x, kernel):
-    """F(4x4, 3x3) in float32 (Lavin & Gray 2016, arXiv:1509.09308): as cuDNN may compute it."""
-    b = np.array(
-        [
-            [4, 0, -5, 0, 1, 0],
-            [0, -4, -4, 1, 1, 0],
-            [0, 4, -4, -1, 1, 0],
-            [0, -2, -1, 2, 1, 0],
-            [0, 2, -1, -2, 1, 0],
-            [0, 4, 0, -5, 0, 1],
-        ],
-        np.float32,
-    )
-    g = np.array(
-        [
-            [1 / 4, 0, 0],
-            [-1 / 6, -1 / 6, -1 / 6],
-            [-1 / 6, 1 / 6, -1 / 6],
-            [1 / 24, 1 / 12, 1 / 6],
-            [1 / 24, -1 / 12, 1 / 6],
-            [0, 0, 1],
-        ],
-        np.float32,
-    )
-    a = np.array(
-        [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]],
-        np.float32,
-    )
-    n, height, width, _ = x.shape
-    x = np.pad(x, ((0, 0), (1, 1 + -height % 4 + 2), (1, 1 + -width % 4 + 2), (0, 0)))
-    u = np.einsum("ap,pqio,bq->abio", g, kernel, g)
-    out = np.zeros((n, height + -height % 4, width + -width % 4, kernel.shape[3]), np.float32)
-    for i in range(0, height, 4):
-        for j in range(0, width, 4):
-            tile = x[:, i : i + 6, j : j + 6]
-            v = np.einsum("ap,npqi,bq->nabi", b, tile, b)
-            m = np.einsum("nabi,abio->nabo", v, u)
-            out[:, i : i + 4, j : j + 4] = np.einsum("pa,nabo,qb->npqo", a, m, a)
-    return out[:, :height, :width]
-
-
-def _fft(x, kernel):
-    """Through the frequency domain, in complex64."""
-    height, width = x.shape[1:3]
-    shape = (height + 2, width + 2)
-    fx = np.fft.rfft2(x, shape, axes=(1, 2)).astype(np.complex64)
-    fk = np.fft.rfft2(kernel[::-1, ::-1], shape, axes=(0, 1)).astype(np.complex64)
-    product = np.einsum("nhwi,hwio->nhwo", fx, fk).astype(np.complex64)
-    full = np.fft.irfft2(product, shape, axes=(1, 2)).astype(np.float32)
-    return full[:, 1 : 1 + height, 1 : 1 + width]
-
-
-@pytest.mark.parametrize("algorithm", [_winograd, _fft])
+@pytest.mark.parametrize("algorithm", [winograd, fft])
 def test_algorithms_whose_intermediates_are_no_integers_flip_no_output(monkeypatch, algorithm):
     rng = np.random.default_rng(0)
     layer = ExactConv(64, **LAYER)
@@ -210,3 +159,33 @@ def test_algorithms_whose_intermediates_are_no_integers_flip_no_output(monkeypat
     unrounded = np.clip(np.floor(sums / 256 + 0.5), 0, 255)
     rounded = np.clip(np.floor(exact / 256 + 0.5), 0, 255)
     assert np.any(unrounded != rounded)
+
+
+@pytest.mark.parametrize("algorithm", [winograd, fft])
+def test_nor_do_they_flip_a_linear_prediction(monkeypatch, algorithm):
+    rng = np.random.default_rng(1)
+    x = rng.integers(-(2**13), 2**13, (2, 16, 20, 12)).astype(np.float32)
+    kernel = rng.integers(-24, 24, (3, 3, 12, 9)).astype(np.float32)
+    variables = {"params": {"kernel": jnp.asarray(kernel / 128)}}
+    layer = ExactLinear(9)
+    assert layer.apply(variables, method="bound") <= LIMIT
+    errors = []
+
+    def erring(x, kernel, **_):
+        sums = algorithm(np.asarray(x), np.asarray(kernel))
+        errors.append(np.abs(sums - np.asarray(conv2d(x, kernel))).max())
+        return jnp.asarray(sums)
+
+    monkeypatch.setattr("jaxlic.nn.exact.conv2d", erring)
+    found = layer.apply(variables, jnp.asarray(x))
+    np.testing.assert_array_equal(found, layer.apply(variables, x))
+    assert all(0 < error < 0.5 for error in errors)
+
+
+def test_a_gain_multiplies_each_channel_by_its_own_integer():
+    gain = ExactGain(4)
+    x = np.random.default_rng(0).integers(-3, 4, (1, 2, 2, 3)).astype(np.float32)
+    params = {"params": {"factor": np.array([0.5, -1.03, 99.0], np.float32)}}
+    found = gain.apply(params, x)
+    np.testing.assert_array_equal(found, x * [8, -16, 255])
+    np.testing.assert_array_equal(jax.jit(gain.apply)(params, jnp.asarray(x)), found)

@@ -46,3 +46,29 @@ def test_a_knee_keeps_large_inputs_from_drowning_small_ones():
 
     np.testing.assert_allclose(added(knee, small), added(bare, small), atol=2e-3)
     assert np.abs(added(knee, large)).max() < 0.1 * np.abs(added(bare, large)).max()
+
+
+def test_a_loop_of_blocks_is_the_blocks_one_after_the_other():
+    unrolled, scanned = (ResidualGroup(16, 3, scanned=loop) for loop in (False, True))
+    variables = random_params(scanned.init, jax.random.key(0), X, QUALITY, scale=0.2)
+    params = dict(variables["params"])
+    stacked = params.pop("blocks")
+    for k in range(3):
+        params[f"KernelBlock_{k}"] = jax.tree.map(lambda a, k=k: a[k], stacked)
+    size = jnp.array([5, 7])
+
+    def squares(group, params):
+        return jnp.sum(jnp.square(group.apply({"params": params}, X, QUALITY, size)))
+
+    run = jax.jit(jax.value_and_grad(squares, 1), static_argnums=0)
+    one, of_one = run(unrolled, params)
+    other, of_other = run(scanned, variables["params"])
+    np.testing.assert_allclose(one, other, rtol=1e-5)
+    for k in range(3):
+        jax.tree.map(
+            lambda a, b, k=k: np.testing.assert_allclose(a, b[k], rtol=1e-3, atol=1e-3),
+            of_one[f"KernelBlock_{k}"],
+            of_other["blocks"],
+        )
+    _, sown = scanned.apply(variables, X, QUALITY, mutable=["intermediates"])
+    assert all(len(a) == 3 for a in jax.tree.leaves(sown))

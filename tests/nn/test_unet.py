@@ -6,7 +6,7 @@ import pytest
 from jaxlic.nn.unet import HALO, DenoisingUNet
 from tests.random_params import random_params
 
-NETWORK = DenoisingUNet((4, 8, 8), (1, 1, 2), 8)
+NETWORK = DenoisingUNet((4, 8, 8), (1, 1, 1), 8)
 
 
 def _inputs(height, width, key=0):

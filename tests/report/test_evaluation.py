@@ -3,7 +3,6 @@ import pytest
 from PIL import Image
 
 from jaxlic import cli
-from jaxlic.metrics import scores
 from jaxlic.report import anchors, evaluation
 from tests.conftest import DATA
 
@@ -39,21 +38,6 @@ def test_a_curve_too_short_for_bd_rate_is_none():
     points = {"jpeg": [(q, 0.1 * q, 25.0 + q) for q in range(1, 12)], "a": [(1, 0.5, 30.0)]}
     result = evaluation.bd_rates(points, "jpeg")
     assert result["a"] is None and result["jpeg"] == pytest.approx(0, abs=1e-6)
-
-
-def test_thumbnails_have_a_curve_a_format():
-    codecs = evaluation.learned("bicubic-x2", (40, 90))
-    assert list(codecs) == ["bicubic-x2/jpeg", "bicubic-x2/webp"]
-    records = list(evaluation.evaluate([FILE], codecs, border=2))
-    image = np.asarray(Image.open(FILE).convert("RGB"))
-    assert len(records) == 4
-    for low, high in (records[:2], records[2:]):
-        assert low["bytes"] < high["bytes"] and low["psnr_y"] < high["psnr_y"]
-        assert 20 < low["psnr_y"] < 50 and 0.5 < low["ssim_y"] < 1
-    round_trip, _ = codecs["bicubic-x2/jpeg"]
-    size, back = round_trip(image, 40)
-    assert records[0]["bytes"] == size
-    assert records[0]["psnr_y"] == scores.psnr_luma(image, back, 2)
 
 
 def test_what_an_anchor_reaches_at_equal_bytes():

@@ -52,6 +52,16 @@ def test_every_dynamic_kernel_is_found_with_what_it_did(model, photo):
         np.testing.assert_allclose(layer.weights.sum(-1), 1, rtol=1e-5)
 
 
+def test_what_a_loop_of_blocks_has_sown_is_told_block_by_block():
+    values = (np.arange(6).reshape(3, 2), np.arange(3))
+    found = dict(explain._blocks("groups_0/blocks/DynamicConv_0", values))
+    assert list(found) == [f"groups_0/blocks_{k}/DynamicConv_0" for k in range(3)]
+    np.testing.assert_array_equal(found["groups_0/blocks_1/DynamicConv_0"][0], [2, 3])
+    assert dict(explain._blocks("restoration/DynamicConv_0", values)) == {
+        "restoration/DynamicConv_0": values
+    }
+
+
 def test_statistics_tell_dead_and_saturated_offsets():
     offsets = np.array([0.0, 0.01, 1.0, 2.0]).reshape(1, 1, 1, 2, 2)
     weights = np.array([0.5, 0.5]).reshape(1, 1, 1, 2)

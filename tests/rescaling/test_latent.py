@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from jaxlic.rescaling.latent import GaussianMixture
 
@@ -17,6 +18,38 @@ def test_it_has_fifteen_parameters_and_starts_where_it_is_told():
     rows = params["params"]["rows"]
     assert rows.size == 15
     np.testing.assert_allclose(rows, [[0] * 5, [0] * 5, [-6] * 5], atol=1e-3)
+
+
+def test_its_components_may_start_apart():
+    module = GaussianMixture(3, log_variance=-4.0, spread=0.5)
+    rows = module.init(jax.random.key(0), method="mean")["params"]["rows"]
+    np.testing.assert_allclose(rows, [[0] * 3, [-0.5, 0, 0.5], [-4] * 3], atol=1e-3)
+
+
+def test_its_likelihood_finds_modes_that_a_common_start_does_not():
+    """Of data with three modes, by gradient: apart they are found, from one place not."""
+    means = jax.random.choice(jax.random.key(0), jnp.array([-1.0, 0.0, 1.0]), (2000,))
+    data = means + 0.05 * jax.random.normal(jax.random.key(1), (2000,))
+
+    def fitted(spread):
+        module = GaussianMixture(3, log_variance=-2.0, spread=spread)
+        optimizer = optax.adam(0.05)
+
+        def cost(params):
+            return -module.apply(params, data, method="log_probability").mean()
+
+        def step(carry, _):
+            params, state = carry
+            updates, state = optimizer.update(jax.grad(cost)(params), state)
+            return (optax.apply_updates(params, updates), state), None
+
+        params = module.init(jax.random.key(0), method="mean")
+        (params, _), _ = jax.lax.scan(step, (params, optimizer.init(params)), None, 200)
+        return np.sort(params["params"]["rows"][1]), float(cost(params))
+
+    (together, worse), (apart, better) = fitted(0.0), fitted(0.5)
+    np.testing.assert_allclose(apart, [-1, 0, 1], atol=0.05)
+    assert better < worse - 0.3 and np.ptp(together) < 1.9
 
 
 def test_samples_have_its_moments():

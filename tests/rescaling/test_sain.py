@@ -58,7 +58,8 @@ def network(request):
 def test_it_starts_as_the_haar_transform():
     x = jax.random.uniform(jax.random.key(1), (1, 16, 16, 3))
     model = sain.folded(width=8)
-    down = _apply(model, _init(model)(x), x, method="forward")
+    params = jax.jit(_init(model))(x)
+    down = _apply(model, params, x, method="forward")
     np.testing.assert_allclose(down.lr, haar(x)[..., :3], atol=1e-6)
     np.testing.assert_allclose(down.compressed, down.lr, atol=1e-6)
     assert down.latent.shape == (1, 8, 8, 9)

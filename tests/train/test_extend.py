@@ -3,16 +3,18 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax.traverse_util import unflatten_dict
 
 from jaxlic.codecs.hyperprior import MAX_LMBDA, MIN_LMBDA
 from jaxlic.codecs.pyramid import LAMBDAS
 from jaxlic.codecs.transform import transform_codec
+from jaxlic.errors import Error
 from jaxlic.models import Spec, build
 from tests.codecs.test_contract import SMALL
 from tests.conftest import TINY
 from tests.random_params import random_params
-from train.extend import extended, flatten, nearest
+from train.extend import extended, flatten, narrowed, nearest
 
 GROWN = {**SMALL["pyramid.lapped"], "error_price": 10.0}
 
@@ -49,3 +51,14 @@ def test_latents_that_are_new_take_after_neighbours_of_their_colour():
     like = nearest(16, 48, 16)
     np.testing.assert_array_equal(like[:16], np.arange(16))
     assert like.max() < 16
+
+
+def test_a_narrower_start_has_the_first_columns():
+    start = {"a": np.arange(6.0).reshape(2, 3), "b": np.ones(4), "c": np.ones((3, 3))}
+    fresh = {"a": np.zeros((2, 2)), "b": np.zeros(4), "c": np.zeros((2, 3)), "d": np.zeros(1)}
+    found = narrowed(start, fresh)
+    np.testing.assert_array_equal(found["a"], [[0, 1], [3, 4]])
+    np.testing.assert_array_equal(found["b"], start["b"])
+    assert found["c"] is fresh["c"] and found["d"] is fresh["d"]
+    with pytest.raises(Error, match="no array in common"):
+        narrowed({"x": np.ones(1)}, fresh)

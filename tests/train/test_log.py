@@ -17,6 +17,6 @@ def test_records_are_whole_lines_though_the_last_run_was_killed_in_one(tmp_path,
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     records = [json.loads(line) for line in lines[1:]]
     assert [r["kind"] for r in records] == ["resume", "note", "train"]
-    assert records[2]["loss"] == 2.5 and records[2]["images_per_second"] > 0
+    assert records[2]["loss"] == 2.5
     shown = capsys.readouterr().err
     assert "note: " + "x" * 100 in shown and "train 4  loss 2.5" in shown

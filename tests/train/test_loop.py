@@ -7,13 +7,17 @@ import optax
 import pytest
 
 from train.data import DataError, pack
-from train.experiment import load_experiment
+from train.experiment import ConfigError, load_experiment
 from train.loop import run
+from train.saving import is_sound, restore
+from train.step import init_state
+
+TOY = "tests/train/toy.py"
 
 
 def _run(tmp_path, photos, settings, name, **options):
     events = []
-    e = load_experiment("configs/smoke.py", {"steps": 6, "log_every": 2, **settings})
+    e = load_experiment(TOY, {"steps": 6, "log_every": 2, **settings})
     state = run(
         e,
         tmp_path / name,
@@ -45,23 +49,53 @@ def test_out_of_time_it_stops_with_a_checkpoint(tmp_path, photos):
     assert int(state.step) == 1 and events[-1][0] == "checkpoint"
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, photos):
-    with pytest.raises(FloatingPointError, match="step 2"):
-        _run(tmp_path, photos, {"learning_rate": float("nan"), "eval_every": 0}, "nan")
-
-
 def _breaking(count):
     """Adam whose rate is NaN from step `count` + 1 on."""
     return optax.adam(lambda step: jnp.where(step < count, 1e-3, jnp.nan))
 
 
-def test_what_is_not_finite_between_two_lines_overwrites_no_checkpoint(tmp_path, photos):
+@pytest.mark.parametrize("most", [0, 2])
+def test_too_many_steps_on_end_that_are_not_finite_stop_the_run(tmp_path, photos, most):
     """Saved at every step, logged after all of them."""
-    e = load_experiment("configs/smoke.py", {"steps": 9, "log_every": 50, "eval_every": 0})
+    e = load_experiment(TOY, {"steps": 20, "log_every": 50, "max_skipped": most})
     e = dataclasses.replace(e, save_minutes=0.0, optimizer=_breaking(3))
-    with pytest.raises(FloatingPointError, match="step 4"):
+    after = f"at step {4 + most}" + (f", nor at the {most} before it" if most else "$")
+    with pytest.raises(FloatingPointError, match=after):
         run(e, tmp_path, pack(photos), log=lambda *event: None)
-    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["2", "3"]
+    kept = sorted(int(p.name) for p in (tmp_path / "checkpoints").iterdir())
+    assert kept == [2 + most, 3 + most]
+    template = jax.jit(lambda: init_state(e))()
+    found = restore(tmp_path, template)
+    assert found.step == 3 + most and is_sound(found.state)
+
+
+def test_steps_that_were_skipped_are_counted_in_the_log(tmp_path, photos):
+    """The rate is NaN at one value of the count, which skipping keeps."""
+    e = load_experiment(TOY, {"steps": 6, "log_every": 3, "max_skipped": 3})
+    events = []
+    e = dataclasses.replace(e, optimizer=_breaking(4))
+    run(e, tmp_path, pack(photos), log=lambda *event: events.append(event))
+    lines = [metrics for kind, _, metrics in events if kind == "train"]
+    assert [line["skipped"] for line in lines] == [0, 2]
+    assert all(np.isfinite(line["loss"]) for line in lines)
+
+
+def test_the_pace_is_in_the_lines_but_the_first(tmp_path, photos):
+    e = load_experiment(TOY, {"steps": 4, "log_every": 1})
+    events = []
+    run(e, tmp_path, pack(photos), log=lambda *event: events.append(event), profile=2)
+    lines = [metrics for kind, _, metrics in events if kind == "train"]
+    assert "step_seconds" not in lines[0]
+    for line in lines[1:]:
+        assert line["images_per_second"] == pytest.approx(e.batch / line["step_seconds"])
+        assert 0 <= line["waiting"] <= 1
+    assert not (tmp_path / "profile").exists()  # It begins after the tenth step.
+
+
+def test_batches_that_cannot_be_split_are_an_error(tmp_path, photos):
+    e = load_experiment(TOY, {"batch": 8, "accumulate": 3})
+    with pytest.raises(ConfigError, match="8 cannot be split on 1 devices in 3 parts"):
+        run(e, tmp_path, pack(photos), log=lambda *event: None)
 
 
 def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(tmp_path, photos):

@@ -5,6 +5,7 @@ import pytest
 
 from train import export
 from train.__main__ import main
+from train.pack import pack
 
 
 def _arguments(workdir, photos, *settings):
@@ -41,6 +42,25 @@ def test_a_run_is_exported_and_compresses(tmp_path, photos, photo, capsys):
     assert "another config or other settings" in capsys.readouterr().err
 
 
+def test_shards_are_trained_on_and_what_is_broken_in_them_is_said(
+    tmp_path, photos, monkeypatch
+):
+    monkeypatch.setenv("JAXLIC_CACHE", str(tmp_path / "cache"))
+    index = pack(photos, tmp_path / "shards", format_="webdataset", shards=1)
+    (shard,) = (tmp_path / "shards").glob("*.tar")
+    data = bytearray(shard.read_bytes())
+    for _, offset, size, _ in index.places[::2]:  # Every other image.
+        data[offset + size // 2] ^= 1
+    shard.write_bytes(data)
+    assert main(_arguments(tmp_path / "run", tmp_path / "shards")) == 0
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    assert [r["step"] for r in records if r["kind"] == "train"] == [1, 2, 3]
+    told = [r["text"] for r in records if r["kind"] == "note" and "used instead" in r["text"]]
+    assert 1 <= len(told) <= 6
+    assert {text.split(":")[0] for text in told} <= set(index.names[::2])
+
+
 def test_a_rescaler_is_trained_and_exported(tmp_path, photos, photo, capsys):
     import jaxlic
 
@@ -53,7 +73,7 @@ def test_a_rescaler_is_trained_and_exported(tmp_path, photos, photo, capsys):
     assert rescaler.upscale(rescaler.downscale(photo)).shape == photo.shape
     command = [str(run), str(tmp_path / "none"), "--calibrate", str(photos)]
     assert export.main(command) == 2
-    assert "no tables to calibrate" in capsys.readouterr().err
+    assert "none to calibrate" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from train.step import init_state
 SETTINGS = ["steps=24", "save_minutes=0.0005", "log_every=4", "eval_every=0"]
 
 
-def _command(workdir, photos, *extra):
-    command = [sys.executable, "-m", "train", "configs/smoke.py", "--data", str(photos)]
+def _command(workdir, photos, *extra, config="configs/smoke.py"):
+    command = [sys.executable, "-m", "train", config, "--data", str(photos)]
     return [*command, "--workdir", str(workdir), "--set", *SETTINGS, *extra]
 
 
@@ -32,9 +32,9 @@ def _final(workdir):
     e = load_experiment(workdir / "config.py", settings)
     state = jax.jit(lambda: init_state(e))()
     with ocp.CheckpointManager((workdir / "checkpoints").absolute()) as manager:
-        assert manager.latest_step() == 24
+        assert manager.latest_step() == e.steps
         args = ocp.args.Composite(state=ocp.args.StandardRestore(state))
-        return manager.restore(24, args=args).state
+        return manager.restore(e.steps, args=args).state
 
 
 def _logged_step(workdir):
@@ -46,13 +46,17 @@ def _logged_step(workdir):
 
 
 def test_killed_and_resumed_equals_uninterrupted(tmp_path, photos):
+    command, extra = _command, ("accumulate=2",)
     done = subprocess.run(
-        _command(tmp_path / "whole", photos), env=_environment(), capture_output=True, text=True
+        command(tmp_path / "whole", photos, *extra),
+        env=_environment(),
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
 
     process = subprocess.Popen(
-        _command(tmp_path / "cut", photos),
+        command(tmp_path / "cut", photos, *extra),
         env=_environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -66,7 +70,10 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, photos):
     assert process.returncode == -signal.SIGKILL, "the run ended before it could be killed"
 
     done = subprocess.run(
-        _command(tmp_path / "cut", photos), env=_environment(), capture_output=True, text=True
+        command(tmp_path / "cut", photos, *extra),
+        env=_environment(),
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     assert "resuming at step" in done.stderr

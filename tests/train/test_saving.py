@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 
@@ -21,14 +22,21 @@ def _state(step, value=1.0):
     return TrainState(jnp.int32(step), params, ({"mu": array},), params)
 
 
-@pytest.fixture
-def workdir(tmp_path):
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
     """Checkpoints of steps 2 and 3; that of step 1 was dropped."""
-    with saver(tmp_path, seed=0) as checkpoints:
+    folder = tmp_path_factory.mktemp("saved")
+    with saver(folder, seed=0) as checkpoints:
         for step in (1, 2, 3):
             assert checkpoints.save(step, _state(step, step))
         assert not checkpoints.save(3, _state(3, 3.0))
-    return tmp_path
+    return folder
+
+
+@pytest.fixture
+def workdir(saved, tmp_path):
+    """A copy of them."""
+    return shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
 
 
 def _steps(workdir):
@@ -56,6 +64,23 @@ def _empty(name):
     return lambda folder: (folder / name).write_bytes(b"")
 
 
+def _garbage(name):
+    def write(folder):
+        file = _largest(folder) if name is None else folder / name
+        size = file.stat().st_size
+        file.write_bytes(np.random.default_rng(0).bytes(size))
+
+    return write
+
+
+def _missing(name):
+    def remove(folder):
+        place = _largest(folder) if name is None else folder / name
+        shutil.rmtree(place) if place.is_dir() else place.unlink()
+
+    return remove
+
+
 def test_the_newest_is_restored(workdir):
     found = restore(workdir, _state(0))
     assert found.step == 3 and found.notes == () == found.damaged
@@ -66,7 +91,16 @@ def test_the_newest_is_restored(workdir):
 
 @pytest.mark.parametrize(
     "harm",
-    [_flip, _truncate, _empty("state/_METADATA"), _empty("meta/metadata")],
+    [
+        _flip,
+        _truncate,
+        *(_empty(name) for name in ("state/_METADATA", "meta/metadata")),
+        *(_garbage(name) for name in (None, "state/_METADATA", "meta/metadata")),
+        *(
+            _missing(name)
+            for name in (None, "state/_METADATA", "meta/metadata", "state", "meta")
+        ),
+    ],
 )
 def test_a_damaged_checkpoint_is_passed_over_with_a_line(workdir, harm):
     harm(workdir / "checkpoints" / "3")

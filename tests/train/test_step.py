@@ -80,9 +80,9 @@ def test_the_dynamic_codec_starts_where_base_is():
 
 
 def test_the_released_image_wise_loss_trains_as_plain_fine_tuning_to_the_bit():
-    e = load_experiment("configs/smoke.py", {"batch": 2})
+    e = load_experiment("tests/train/toy.py", {"batch": 2})
     margin = 3
-    image = jax.random.randint(jax.random.key(0), (2, 70, 70, 3), 0, 256).astype(jnp.uint8)
+    image = jax.random.randint(jax.random.key(0), (2, 22, 22, 3), 0, 256).astype(jnp.uint8)
     after = []
     for distortion in (squared_error, jnd.image_wise_as_released):
         tuned = dataclasses.replace(
@@ -102,17 +102,65 @@ def test_the_released_image_wise_loss_trains_as_plain_fine_tuning_to_the_bit():
 
 
 def test_a_target_of_the_users_goes_before_a_computed_one():
-    e = load_experiment("configs/smoke.py", {"batch": 2})
+    e = load_experiment("tests/train/toy.py", {"batch": 2})
 
     def loss(batch, rec):
         value = jnp.mean(batch["target"])
-        assert batch["target"].shape == batch["image"].shape == (2, 64, 64, 3)
+        assert batch["target"].shape == batch["image"].shape == (2, 16, 16, 3)
         return value + 0 * jnp.sum(rec.x_hat), {"loss": value}
 
     tuned = dataclasses.replace(e, loss=loss, maps={"target": smoothed}, margin=2)
-    batch = {"image": jnp.zeros((2, 68, 68, 3), jnp.uint8)}
-    given = {**batch, "target": jnp.full((2, 68, 68, 3), 255, jnp.uint8)}
+    batch = {"image": jnp.zeros((2, 20, 20, 3), jnp.uint8)}
+    given = {**batch, "target": jnp.full((2, 20, 20, 3), 255, jnp.uint8)}
     state = jax.jit(functools.partial(init_state, tuned))()
     step = jax.jit(make_step(tuned))
     assert float(step(state, batch)[1]["loss"]) == 0
     assert float(step(state, given)[1]["loss"]) == 1
+
+
+def _poison(image):
+    """NaN for images that are white all over."""
+    white = (image == 1).all(axis=(1, 2, 3), keepdims=True)
+    return jnp.where(white, jnp.nan, 0) * jnp.ones_like(image)
+
+
+def _poisoned(loss):
+    """A term that is NaN, or one whose gradient alone is."""
+
+    def value(batch, rec):
+        cost, metrics = loss(batch, rec)
+        return cost + jnp.mean(rec.x_hat * batch["poison"]), metrics
+
+    def gradient(batch, rec):
+        cost, metrics = loss(batch, rec)
+        one = jnp.where(jnp.isnan(jnp.sum(batch["poison"])), 0.0, 1.0)
+        # The square root of zero is zero; its derivative is not finite.
+        return cost + jnp.sqrt(one + 0 * jnp.sum(rec.x_hat)) - one, metrics
+
+    return value, gradient
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["loss", "gradient"])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_step_that_is_not_finite_changes_nothing_but_the_count(which, accumulate):
+    toy = load_experiment("tests/train/toy.py", {"batch": 4, "accumulate": accumulate})
+    toy = dataclasses.replace(
+        toy, maps={"poison": _poison}, loss=_poisoned(toy.loss)[which], ema_decay=0.5
+    )
+    rng = np.random.default_rng(0)
+    fine = {"image": rng.integers(0, 255, (4, 16, 16, 3), np.uint8)}
+    bad = {"image": fine["image"].copy()}
+    bad["image"][2] = 255
+    step = jax.jit(make_step(toy))
+    first, metrics = step(init_state(toy), fine)
+    assert float(metrics["skipped"]) == 0
+    second, metrics = step(first, bad)
+    assert float(metrics["skipped"]) == 1 and int(second.step) == 2
+    for a, b in zip(
+        *map(jax.tree.leaves, (first, second.replace(step=first.step))), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+    third, metrics = step(second, fine)
+    assert float(metrics["skipped"]) == 0
+    moved = jax.tree.map(lambda a, b: bool((a != b).all()), second.params, third.params)
+    assert all(jax.tree.leaves(moved))

@@ -1,0 +1,125 @@
+r"""Progressive synonymous compression. Liang et al. 2025, arXiv:2505.22438.
+
+python -m train.extend pyramid start --sic
+python -m train configs/sic.py --workdir runs/sic --data FOLDER --set init_from=start
+python -m train.export runs/sic mysic --parent pyramid --calibrate FOLDER
+
+Against a critic, in a run of its own from the weights of this one, as in the paper:
+
+python -m train configs/sic.py --workdir runs/sic_gan --data FOLDER \
+    --set adversarial=true init_from=mysic
+
+With `--set init_from=pyramid` the first line is not needed, but the six arrays
+that are narrower here start fresh.
+"""
+
+import jax
+import optax
+from jax.lax import stop_gradient
+
+from jaxlic.losses.synonymous import synonymous_loss
+from jaxlic.metrics.perceptual import perceptual
+from jaxlic.models import Spec
+from jaxlic.nn.critic import PatchCritic
+from train.adversary import beside_a_critic
+from train.experiment import Experiment
+from train.parts import by_part
+
+_ENCODER = r"params/(analysis_transform|gain|hyper_analysis|hyper_synthesis|prior|context)/"
+
+
+def experiment(
+    *,
+    builder: str = "sic.lapped",
+    samples: int = 1,
+    metric: str = "st-lpips-alex",
+    metric_path: str | None = None,
+    alpha: float = 0.5,
+    consistent: float = 1.0,
+    spreading: float = 0.0,
+    full_distance: bool = True,
+    adversarial: bool = False,
+    critic_rate: float = 2e-4,
+    decoder_only: bool = True,
+    quality: float = 40.0,
+    steps: int = 20_000,
+    batch: int = 4,
+    crop: int = 128,
+    learning_rate: float = 2e-4,
+    gain_rate: float = 1e-3,
+    context_rate: float = 5e-4,
+    linear_rate: float = 1e-5,
+    pyramid_rate: float = 1e-3,
+    warmup: int = 50,
+    decay: float = 0.5,
+    clip: float = 0.5,
+    ema: float = 0.999,
+    init_from: str | None = None,
+    eval_every: int = 1000,
+    log_every: int = 50,
+    seed: int = 3407,
+) -> Experiment:
+    """One step trains all levels: each image of the batch has one of its own.
+
+    Args:
+        builder: `sic.lapped`, or `sic.swin`, the paper's size.
+        samples: M, members drawn for each image.
+        metric, metric_path: of `jaxlic.metrics.perceptual`; `none` for no perceptual term.
+        alpha, consistent, spreading, full_distance: as of `synonymous_loss`.
+        adversarial: trains against a `PatchCritic`, which learns at `critic_rate`.
+        decoder_only: trains synthesis and fine plane alone. What a file needs up to the
+            last coarse level then stays as in `init_from`, and `--parent` shares it.
+        quality: of the fine plane. There is one: rates are levels.
+        learning_rate to decay: as of `configs/pyramid.py`, the fine plane with the context.
+        clip: of the gradient's norm, the paper's.
+    """
+    distance = None
+    if metric != "none":
+        measure = perceptual(metric, path=metric_path)
+
+        def distance(x: jax.Array, y: jax.Array) -> jax.Array:
+            return measure.distance(stop_gradient(x), y)
+
+    rates = dict(
+        base=learning_rate,
+        gains=gain_rate,
+        context=context_rate,
+        linear=linear_rate,
+        pyramid=pyramid_rate,
+    )
+    optimizer = by_part(
+        rates,
+        with_muon=("context", "pyramid"),
+        warmup=warmup,
+        falling=int(decay * steps),
+        steps=steps,
+        clip=clip,
+        fixed=_ENCODER if decoder_only else None,
+    )
+    if adversarial:
+        optimizer = beside_a_critic(optimizer, optax.adamw(critic_rate))
+    return Experiment(
+        name="sic",
+        spec=Spec(builder, {}),
+        assembly=dict(samples=samples, analyse_again=bool(consistent)),
+        loss=synonymous_loss(
+            distance,
+            alpha=alpha,
+            consistent=consistent,
+            spreading=spreading,
+            full_distance=full_distance,
+            against=adversarial,
+        ),
+        optimizer=optimizer,
+        critic=PatchCritic() if adversarial else None,
+        crop=crop,
+        batch=batch,
+        steps=steps,
+        seed=seed,
+        ema_decay=ema,
+        eval_every=eval_every,
+        log_every=log_every,
+        qualities=(quality, quality),
+        eval_qualities=(quality,),
+        init_from=init_from,
+    )

@@ -1,0 +1,87 @@
+"""The pictures that one cut file stands for, and where they differ.
+
+A file that ends before its last level names a set of pictures: detail that it does not hold is
+drawn (`entropy/detail.py`). An auditor wants to know which pixels that concerns.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from jaxlic.api import ImageCodec
+from jaxlic.entropy.detail import DRAWN, Detail
+from jaxlic.errors import Error
+from jaxlic.files import bitstream, levels
+from jaxlic.files.images import Picture
+
+MAP_SCALE = 16  # Grey levels of a map for one level of 255 of spread.
+
+
+def members(
+    codec: ImageCodec,
+    data: bytes,
+    *,
+    level: int | None = None,
+    detail: Detail = DRAWN,
+    samples: int = 1,
+    max_pixels: int = bitstream.MAX_PIXELS,
+) -> Iterator[Picture]:
+    """Some of the pictures that a file stands for; each says in `text` which it is.
+
+    Args:
+        codec: the one that wrote it.
+        data: the file.
+        level: how many levels to use, None for all that are whole.
+        detail: sampler and seed; its member is the first.
+        samples: how many pictures.
+        max_pixels: as of `ImageCodec.decode`.
+
+    Raises:
+        BitstreamError: as of `ImageCodec.decode`.
+        UsageError: if the file has not so many levels.
+        Error: if `samples` is below 1.
+    """
+    if samples < 1:
+        raise Error(f"samples must be 1 or more, got {samples}")
+    data = levels.truncate(data, level=level)
+    whole, written = levels.count(data)
+    for number in range(detail.member, detail.member + samples):
+        own = detail._replace(member=number)
+        picture = codec.decode(data, detail=own, max_pixels=max_pixels)
+        yield dataclasses.replace(picture, text=caption(whole, written, own))
+
+
+def caption(whole: int, written: int, detail: Detail) -> str:
+    """What a picture's file says of how it was made."""
+    if whole == written:
+        return f"jaxlic: level {whole} of {written}, no detail drawn"
+    if detail.sampler == "mean":
+        return f"jaxlic: level {whole} of {written}, sampler mean, no detail drawn"
+    return (
+        f"jaxlic: level {whole} of {written}, sampler {detail.sampler}, seed {detail.seed}, "
+        f"member {detail.member}"
+    )
+
+
+def spread_map(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Which pixels depend on what was drawn: the spread of members, uint8 `[H, W]`.
+
+    The largest standard deviation of the three colours, times 16: black where all members
+    agree, white where it is 16 levels of 255 or more.
+
+    Raises:
+        Error: if there are fewer than two pictures.
+    """
+    if len(pictures) < 2:
+        raise Error("a map takes two members or more")
+    total = np.zeros(pictures[0].shape, np.int64)
+    squares = np.zeros_like(total)
+    for picture in pictures:
+        total += picture
+        squares += picture.astype(np.int64) ** 2
+    count = len(pictures)
+    variance = (count * squares - total**2).max(axis=-1) / count**2
+    return np.minimum(np.rint(MAP_SCALE * np.sqrt(variance)), 255).astype(np.uint8)

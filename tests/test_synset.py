@@ -1,0 +1,147 @@
+"""What a file that was cut stands for, from the file to pictures."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import jaxlic
+from jaxlic import synset
+from jaxlic.cli import main
+from jaxlic.entropy.detail import Detail
+from jaxlic.errors import BitstreamError, Error, UsageError
+from jaxlic.files import bitstream, levels
+from tests.levelled import LEVELS, QUALITY, folder
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return folder(tmp_path_factory.mktemp("levelled") / "model")
+
+
+@pytest.fixture(scope="module")
+def codec(place):
+    return jaxlic.load(place)
+
+
+@pytest.fixture(scope="module")
+def data(codec, photo):
+    return codec.compress(photo[:64, :64], QUALITY)
+
+
+def test_every_cut_decodes_at_its_level_or_is_refused_in_a_line(codec, data):
+    ends = bitstream.unpack(data).ends
+    assert len(ends) == LEVELS and ends[-1] == len(data)
+    whole = [codec.latents(data[:end]) for end in ends]
+    payloads = bitstream.unpack(data).payloads[0]
+    for end in range(len(data) + 1):
+        level = sum(last <= end for last in ends)
+        try:
+            found = bitstream.unpack(data[:end])
+        except BitstreamError as error:
+            assert level == 0 and "\n" not in str(error)
+            with pytest.raises(BitstreamError):
+                codec.latents(data[:end])
+            continue
+        assert found.payloads == (payloads[:level],)  # All that decoding sees.
+        if end in (ends[level - 1] + 1, ends[level - 1] + 5):
+            np.testing.assert_array_equal(codec.latents(data[:end]), whole[level - 1])
+
+
+def test_a_seed_gives_the_same_members_again(codec, data):
+    first, second = (
+        [p.rgb for p in synset.members(codec, data, level=3, detail=Detail(seed=5), samples=3)]
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(first, second)
+    assert np.any(first[0] != first[1]) and np.any(first[1] != first[2])
+    later = list(synset.members(codec, data, level=3, detail=Detail(seed=5, member=2)))
+    np.testing.assert_array_equal(later[0].rgb, first[2])
+    texts = [p.text for p in synset.members(codec, data, detail=Detail(seed=5), samples=2)]
+    assert texts == [f"jaxlic: level {LEVELS} of {LEVELS}, no detail drawn"] * 2
+
+
+def test_members_that_cannot_be_are_refused(codec, data):
+    with pytest.raises(UsageError, match="not 9"):
+        list(synset.members(codec, data, level=9))
+    with pytest.raises(Error, match="samples"):
+        list(synset.members(codec, data, samples=0))
+
+
+def test_a_map_is_the_spread_of_members():
+    a = np.zeros((2, 2, 3), np.uint8)
+    b = a.copy()
+    b[0, 0, 1], b[1, 1] = 4, 255
+    found = synset.spread_map([a, b])
+    assert found.tolist() == [[32, 0], [0, 255]]
+    assert not synset.spread_map([b, b, b]).any()
+    with pytest.raises(Error, match="two members"):
+        synset.spread_map([a])
+
+
+@pytest.fixture
+def file(tmp_path, data):
+    path = tmp_path / "photo.jlic"
+    path.write_bytes(data)
+    return path
+
+
+def _description(path):
+    with Image.open(path) as image:
+        return image.text["Description"]
+
+
+def test_the_command_cuts_files(file, data, capsys):
+    assert main(["truncate", str(file), "--level", "2"]) == 0
+    cut = (file.parent / "photo.cut.jlic").read_bytes()
+    assert cut == levels.truncate(data, level=2) and data.startswith(cut)
+    small = str(file.parent / "small.jlic")
+    assert main(["truncate", str(file), "--bytes", str(len(cut) + 1), "-o", small]) == 0
+    assert (file.parent / "small.jlic").read_bytes() == cut
+    assert "level 2 of 6" in capsys.readouterr().out
+    assert main(["truncate", str(file), "--level", "7", "-f"]) == 2
+    assert main(["truncate", str(file), "--bytes", "3", "-f"]) == 2
+    errors = capsys.readouterr().err.strip().splitlines()
+    assert len(errors) == 2 and all("photo.jlic: " in line for line in errors)
+
+
+def test_the_command_draws_members_and_says_so(file, place, capsys):
+    model = ["--model", str(place), "--level", "3"]
+    chart = file.parent / "detail.png"
+    assert (
+        main(
+            [
+                "decompress",
+                str(file),
+                *model,
+                "--samples",
+                "2",
+                "--seed",
+                "8",
+                "--map",
+                str(chart),
+            ]
+        )
+        == 0
+    )
+    first, second = (file.parent / f"photo-{i}.png" for i in (1, 2))
+    assert _description(first) == "jaxlic: level 3 of 6, sampler gaussian, seed 8, member 0"
+    assert _description(second).endswith("member 1")
+    assert "spread of 2 members" in _description(chart)
+    pixels = [np.asarray(Image.open(path)) for path in (first, second)]
+    assert np.any(pixels[0] != pixels[1]) and not (file.parent / "photo.png").exists()
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(chart))[..., 0], synset.spread_map(pixels)
+    )
+
+    assert main(["decompress", str(file), *model, "--strict"]) == 0
+    strict = file.parent / "photo.png"
+    assert _description(strict).endswith("sampler mean, no detail drawn")
+    other = ["--sampler", "mean", "--seed", "9", "-o", str(file.parent / "mean.png")]
+    assert main(["decompress", str(file), *model, *other]) == 0
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(strict)), np.asarray(Image.open(file.parent / "mean.png"))
+    )
+    capsys.readouterr()
+    for wrong in (["--samples", "0"], ["--strict", "--map", "new.png"], ["--map", str(chart)]):
+        assert main(["decompress", str(file), *model, "-o", "new.png", *wrong]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 3
