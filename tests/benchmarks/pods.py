@@ -31,12 +31,17 @@ SETTINGS = {
 }
 
 
-def row(config: str, machine: str) -> str:
+def row(config: str, machine: str, minutes: float) -> str:
     """A line of the table, and the command."""
     command = ["-m", "train", f"configs/{config}.py", "--compile-for", machine]
     command += ["--set", *SETTINGS[config]]
-    done = subprocess.run([sys.executable, *command], capture_output=True, text=True)
     shown = f"    python {' '.join(command)}"
+    try:
+        done = subprocess.run(
+            [sys.executable, *command], capture_output=True, text=True, timeout=60 * minutes
+        )
+    except subprocess.TimeoutExpired:
+        return f"| {config} | {machine} | not compiled in {minutes:g} minutes |\n{shown}"
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
         return f"| {config} | {machine} | {(said or ['error: it ended'])[-1][7:]} |\n{shown}"
@@ -65,10 +70,11 @@ def main() -> None:
     )
     parser.add_argument("configs", nargs="*", default=list(SETTINGS), metavar="CONFIG")
     parser.add_argument("--machines", default=MACHINES, help="by comma")
+    parser.add_argument("--limit", type=float, default=60, metavar="MINUTES", help="of a row")
     args = parser.parse_args()
     for config in args.configs:
         for machine in args.machines.split(","):
-            print(row(config, machine), flush=True)
+            print(row(config, machine, args.limit), flush=True)
 
 
 if __name__ == "__main__":
