@@ -18,7 +18,7 @@ import optax
 from jax.lax import stop_gradient
 
 from jaxlic.losses.synonymous import synonymous_loss
-from jaxlic.metrics.perceptual import perceptual
+from jaxlic.metrics.perceptual import over_views, perceptual
 from jaxlic.models import Spec
 from jaxlic.nn.critic import PatchCritic
 from train.adversary import beside_a_critic
@@ -34,6 +34,7 @@ def experiment(
     samples: int = 1,
     metric: str = "st-lpips-alex",
     metric_path: str | None = None,
+    views: bool = True,
     alpha: float = 0.5,
     consistent: float = 1.0,
     spreading: float = 0.0,
@@ -65,6 +66,7 @@ def experiment(
         builder: `sic.lapped`, or `sic.swin`, the paper's size.
         samples: M, members drawn for each image.
         metric, metric_path: of `jaxlic.metrics.perceptual`; `none` for no perceptual term.
+        views: the distance is taken in several views, which fits the one network less.
         alpha, consistent, spreading, full_distance: as of `synonymous_loss`.
         adversarial: trains against a `PatchCritic`, which learns at `critic_rate`.
         decoder_only: trains synthesis and fine plane alone. What a file needs up to the
@@ -75,10 +77,11 @@ def experiment(
     """
     distance = None
     if metric != "none":
-        measure = perceptual(metric, path=metric_path)
+        measure = perceptual(metric, path=metric_path).distance
+        measure = over_views(measure) if views else measure
 
         def distance(x: jax.Array, y: jax.Array) -> jax.Array:
-            return measure.distance(stop_gradient(x), y)
+            return measure(stop_gradient(x), y)
 
     rates = dict(
         base=learning_rate,
