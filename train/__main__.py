@@ -117,6 +117,11 @@ def _parser() -> argparse.ArgumentParser:
         "v5e:16x16 or h100:8, and say what it costs there",
     )
     parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="with --compile-for: optimise less; sooner, and memory and traffic read higher",
+    )
+    parser.add_argument(
         "--distributed",
         action="store_true",
         help="one of several processes: start this on every host (on TPU pods and under SLURM "
@@ -185,7 +190,7 @@ def _compile(args: argparse.Namespace) -> int:
         from train.experiment import load_experiment, parse_overrides
 
         e = load_experiment(args.config, parse_overrides(args.set))
-        print(report(e, machine, cost(e, machine)))
+        print(report(e, machine, cost(e, machine, quick=args.quick)))
     except Error as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

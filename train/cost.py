@@ -25,6 +25,7 @@ _COLLECTIVE = re.compile(
     r"(?P<start>-start)?\("
 )
 _ARRAY = re.compile(r"\b(pred|[suf]\d+|bf16|f8\w+)\[([\d,]*)\]")
+_QUICK = {"exec_time_optimization_effort": -1.0}
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -39,6 +40,7 @@ class Cost(NamedTuple):
             once. None where it does not.
         collectives: `(name, bytes)` to how many of them.
         seconds: that compiling took.
+        quick: whether the compiler was told not to try hard.
     """
 
     devices: int
@@ -47,6 +49,7 @@ class Cost(NamedTuple):
     traffic: float | None
     collectives: Counter[tuple[str, int]]
     seconds: float
+    quick: bool = False
 
     def roofline(self, chip: Chip) -> float:
         """Seconds that no step can be faster than. Williams et al. 2009."""
@@ -67,8 +70,11 @@ def devices(m: Machine) -> list[jax.Device]:
     return list(topology.devices)
 
 
-def cost(e: Experiment, m: Machine, **options: float | bool | str) -> Cost:
-    """Compiles the step of `e` for `m`, with `options` of the compiler.
+def cost(e: Experiment, m: Machine, *, quick: bool = False) -> Cost:
+    """Compiles the step of `e` for `m`.
+
+    With `quick` the compiler tries less hard: it is done sooner, and memory and traffic are
+    more than training would take.
 
     Raises:
         MachineError: if the machine is not known, or the step does not fit its memory or
@@ -87,7 +93,7 @@ def cost(e: Experiment, m: Machine, **options: float | bool | str) -> Cost:
                 "on the host, such as real files, has no place there (--set real=false)"
             ) from error
     try:
-        compiled = lowered.compile(compiler_options=options or None)
+        compiled = lowered.compile(compiler_options=_QUICK if quick else None)
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
@@ -101,7 +107,7 @@ def cost(e: Experiment, m: Machine, **options: float | bool | str) -> Cost:
     found = compiled.cost_analysis() or {}
     traffic = found.get("bytes accessed")
     counted = collectives(compiled.as_text() or "")
-    return Cost(len(there), memory, flops, traffic, counted, time.monotonic() - began)
+    return Cost(len(there), memory, flops, traffic, counted, time.monotonic() - began, quick)
 
 
 def collectives(hlo: str) -> Counter[tuple[str, int]]:
@@ -145,7 +151,8 @@ def report(e: Experiment, m: Machine, c: Cost) -> str:
         ]
     for (name, size), times in sorted(c.collectives.items(), key=lambda item: -item[0][1]):
         parts.append(f"collective   {times} {name} of {size / 1e6:,.2f} MB")
-    parts.append(f"compiled in  {c.seconds:.0f} s")
+    how = ", with little optimisation: memory and traffic are bounds" if c.quick else ""
+    parts.append(f"compiled in  {c.seconds:.0f} s{how}")
     return "\n".join(parts)
 
 

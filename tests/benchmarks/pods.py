@@ -31,10 +31,10 @@ SETTINGS = {
 }
 
 
-def row(config: str, machine: str, minutes: float) -> str:
+def row(config: str, machine: str, minutes: float, quick: bool) -> str:
     """A line of the table, and the command."""
     command = ["-m", "train", f"configs/{config}.py", "--compile-for", machine]
-    command += ["--set", *SETTINGS[config]]
+    command += [*(["--quick"] if quick else []), "--set", *SETTINGS[config]]
     shown = f"    python {' '.join(command)}"
     try:
         done = subprocess.run(
@@ -71,10 +71,11 @@ def main() -> None:
     parser.add_argument("configs", nargs="*", default=list(SETTINGS), metavar="CONFIG")
     parser.add_argument("--machines", default=MACHINES, help="by comma")
     parser.add_argument("--limit", type=float, default=60, metavar="MINUTES", help="of a row")
+    parser.add_argument("--quick", action="store_true", help="as of python -m train")
     args = parser.parse_args()
     for config in args.configs:
         for machine in args.machines.split(","):
-            print(row(config, machine, args.limit), flush=True)
+            print(row(config, machine, args.limit, args.quick), flush=True)
 
 
 if __name__ == "__main__":

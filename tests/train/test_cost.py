@@ -45,6 +45,10 @@ def test_a_step_is_compiled_and_told(here):
     assert memory.startswith(f"memory       {found.memory / 2**20:,.0f} MiB of 16,384")
     assert all(len(line) < 100 for line in told.splitlines())
     blind = cost.report(e, HERE, found._replace(traffic=None))
+    assert told.splitlines()[-1] == f"compiled in  {found.seconds:.0f} s"
+    quick = cost.cost(e, HERE, quick=True)
+    assert quick.flops == found.flops and quick.collectives == found.collectives
+    assert "little optimisation" in cost.report(e, HERE, quick)
     assert "tells no traffic" in blind and "crops a second" not in blind
 
 
