@@ -84,7 +84,10 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, photos):
 
 def test_sigterm_saves_and_two_devices_share_the_batch(tmp_path, photos):
     process = subprocess.Popen(
-        _command(tmp_path / "run", photos, "steps=100000", "save_minutes=60.0"),
+        _command(
+            *(tmp_path / "run", photos, "steps=10000000", "save_minutes=60.0"),
+            config="tests/train/toy.py",
+        ),
         env=_environment(devices=2),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
