@@ -31,7 +31,7 @@ def experiment(
     direct: bool = False,
     teacher: str | None = None,
     few: int = 0,
-    rho: float = 0.9,
+    rho: float | None = None,
     middle: int = 96,
     steps: int = 20_000,
     batch: int = 8,
@@ -47,13 +47,20 @@ def experiment(
 ) -> Experiment:
     """The rate is constant, then falls linearly to zero over the last `decay` of the steps.
 
-    `rho` is the share of ST-LPIPS (AlexNet), taken on the `middle` pixels of a crop, in views.
+    `rho` is the share of ST-LPIPS (AlexNet), taken on the `middle` pixels of a crop, in views;
+    unless it is given, 0.9, and none in distillation, whose aim is the teacher's picture.
     `deterministic` trains one evaluation at pure noise that is zero; `few` steps follow twice
     as many of the `teacher` (progressive distillation). Qualities from `lowest` to
     `highest` are drawn: above, nothing is missing that the eye could see.
     """
     if bool(few) != bool(teacher):
         raise ValueError("few steps have a teacher, and a teacher has a student of few steps")
+    if few and (deterministic or direct):
+        raise ValueError("what is distilled is a refiner that samples the residual")
+    if rho is None:
+        rho = 0.0 if few else 0.9
+    kind = dict(direct=True) if direct else {}
+    kind |= dict(deterministic=True) if deterministic else {}
     network = perceptual("st-lpips-alex") if rho else None
     edge = (crop - middle) // 2
 
@@ -73,8 +80,8 @@ def experiment(
     )
     return Experiment(
         name="refiner",
-        spec=Spec("refined.lapped", dict(base=base, **(dict(direct=True) if direct else {}))),
-        assembly=dict(deterministic=deterministic, **(dict(few=few) if few else {})),
+        spec=Spec("refined.lapped", dict(base=base, **kind)),
+        assembly=dict(few=few) if few else {},
         teacher=teacher,
         only=("params/refiner/",),
         loss=residual_diffusion(distance if rho else None, rho=rho),

@@ -199,12 +199,14 @@ class Refiner(NamedTuple):
         deviation: quality to the unit of residuals, as a part of the image's range.
         halo: how far from a pixel, in pixels, the network looks; a multiple of the stride.
         direct: what is sampled is the image less grey, and not less the decoded picture.
+        deterministic: it was trained without noise: one evaluation, of nothing.
     """
 
     denoise: Denoise
     deviation: Callable[[float], float]
     halo: int
     direct: bool = False
+    deterministic: bool = False
 
 
 class Codec(NamedTuple):

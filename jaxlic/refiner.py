@@ -22,7 +22,7 @@ from jaxlic.api import ImageCodec
 from jaxlic.codecs.refined import START
 from jaxlic.core import Builder
 from jaxlic.diffusion.samplers import ddim
-from jaxlic.diffusion.schedule import cosine, grid
+from jaxlic.diffusion.schedule import MAX_LOG_SNR, cosine, grid
 from jaxlic.errors import Error, ModelError
 from jaxlic.files import bitstream
 from jaxlic.files.images import Picture
@@ -32,6 +32,7 @@ from jaxlic.ops.tiling import TILE, area
 
 MAX_STEPS = 64
 EDGE = 512  # Of tiles that are chosen from.
+HIGHEST = 60.0  # The highest quality that the shipped refiner was trained for.
 VISIBLE = 2.0  # Levels of 255: a tile whose residual is predicted below is left as it is.
 _SHARE, _POWER = 0.24, 0.8  # See `predicted_residual`.
 
@@ -72,14 +73,19 @@ def refiner_for(
     if model is None:
         if codec.codec.refiner is not None:
             return codec.model
-        own = [name for name in shipped() if is_refiner(name) and _base(name) == codec.model.id]
+        own = [name for name in shipped() if is_refiner(name) and _of(name, codec)]
         if not own:
             raise ModelError(f"no refiner ships for files of {codec.model.id}")
         model = own[0]
     if not is_refiner(model):
         raise ModelError(f"{model}: is no refiner")
-    if _base(model) != codec.model.id:
+    base = _parent(model)
+    if base is None:
+        raise ModelError(f"{model}: does not say whose pictures it refines: it has no parent")
+    if card(base)["id"] != codec.model.id:
         raise ModelError(f"{model}: refines no pictures of {codec.model.id}")
+    if models.load_model(base, builders=builders).pixels != codec.model.pixels:
+        raise ModelError(f"{model}: refines pictures of another {codec.model.id} than this one")
     return models.load_model(model, builders=builders)
 
 
@@ -111,8 +117,9 @@ def decode(
         how: None for the defaults.
         auto: refine the tiles of 512 pixels alone whose missing detail is predicted to be seen
             (`predicted_residual` of `VISIBLE` or more).
-        budget: seconds that refining may take, its compilation included; tiles with the
-            largest predicted residual come first. None for no limit.
+        budget: seconds that refining should take, its compilation included, as far as that
+            can be told beforehand; tiles with the largest predicted residual come first.
+            None for no limit.
         max_pixels: as of `ImageCodec.decode`.
         tell: called with the evaluations done and the evaluations in all.
 
@@ -123,16 +130,22 @@ def decode(
     how = how or How()
     _check(how, budget)
     shares: list[float] = []
+    qualities: list[float] = []
+    if refiner.codec.refiner is not None and refiner.codec.refiner.deterministic:
+        how = how._replace(steps=1)
 
     def finish(rgb: np.ndarray, y_hat: np.ndarray, quality: float) -> np.ndarray:
         refined, share = _refined(refiner, rgb, y_hat, quality, how, auto, budget, tell)
         shares.append(share)
+        qualities.append(quality)
         return refined
 
     picture = codec.decode(data, finish=finish, max_pixels=max_pixels)
     share = f"{100 * shares[0]:.3g} % of the pixels"
     drawn = "nothing was refined" if not shares[0] else f"{share} refined, {how.text()}"
     note = f"{drawn}: what that adds is drawn, and not in the file" if shares[0] else drawn
+    if shares[0] and qualities[0] > HIGHEST:
+        note += f"; above quality {HIGHEST:g} little is missing, and no refiner was trained"
     text = f"jaxlic: {drawn}, model {refiner.id} {refiner.pixels.hex()}"
     return dataclasses.replace(picture, notes=(*picture.notes, note), text=text)
 
@@ -155,15 +168,22 @@ def predicted_residual(image: np.ndarray, unit: float) -> float:
     return unit * float(np.sqrt(_SHARE * slope**_POWER))
 
 
-def _base(model):
-    """The id of a model's parent, if it has one."""
-    told = card(model)
-    return card(told["parent"])["id"] if "parent" in told else None
+def _parent(model):
+    """The codec that a refiner has as its parent; a student's is that of its teacher."""
+    parent = card(model).get("parent")
+    return _parent(parent) if parent is not None and is_refiner(parent) else parent
+
+
+def _of(model, codec):
+    parent = _parent(model)
+    return parent is not None and card(parent)["id"] == codec.model.id
 
 
 def _refined(refiner, image, y_hat, quality, how, auto, budget, tell):
     """The refined pixels, and the share of them that is."""
     began, some = time.monotonic(), auto or budget is not None
+    if how.strength == 0:
+        return image, 0.0
     edge = EDGE if some else TILE
     places = refining.places(refiner.codec, image.shape[:2], edge=edge)
     chosen = list(range(len(places)))
@@ -174,12 +194,14 @@ def _refined(refiner, image, y_hat, quality, how, auto, budget, tell):
         chosen = [i for i in chosen if not auto or needs[i] >= VISIBLE]
     if budget is not None:
         wanted = [places[i] for i in chosen]
-        costs = refining.seconds(refiner.codec, refiner.params, wanted, edge=edge)
         left = budget - (time.monotonic() - began)
-        affordable = np.searchsorted(how.steps * np.cumsum(costs), left, side="right")
-        chosen = chosen[: int(affordable)]
-    if not chosen or how.strength == 0:
+        own = refiner.codec, refiner.params
+        chosen = chosen[: refining.affordable(*own, wanted, left, steps=how.steps, edge=edge)]
+    if not chosen:
         return image, 0.0
+    levels = grid(cosine, how.steps, start=START)
+    if refiner.codec.refiner.deterministic:
+        levels = np.array([-MAX_LOG_SNR, np.inf])
     done = itertools.count(1)
     refined = refining.refine(
         refiner.codec,
@@ -187,8 +209,8 @@ def _refined(refiner, image, y_hat, quality, how, auto, budget, tell):
         image,
         y_hat,
         quality,
-        ddim(grid(cosine, how.steps, start=START)),
-        jax.random.key(how.seed),
+        ddim(levels),
+        jax.random.key(how.seed, impl="threefry2x32"),
         strength=how.strength,
         edge=edge,
         chosen=chosen,

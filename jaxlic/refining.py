@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxlic.core import Codec, Params
@@ -21,6 +22,7 @@ from jaxlic.ops.tiling import TILE, Pair, Tile, area, cut, edge_for, fill, padde
 _EDGES = (128, 256, 512, 768)
 _BLOCK = 64  # Noise is drawn by blocks of so many pixels: what a window has does not depend
 _DRAWN = 16  # on the picture's size; so many blocks at a time.
+_GREY = 4.0  # Levels of 255 between channels, on average: a picture of less is grey.
 _BLEND = 32  # Pixels in which what is added fades towards a tile that is left as it is.
 
 
@@ -36,12 +38,11 @@ def refine(
     strength: float = 1.0,
     edge: int = TILE,
     chosen: Collection[int] | None = None,
-    noise: bool = True,
     tell: Callable[[int], None] = lambda evaluations: None,
 ) -> np.ndarray:
-    """The picture and a sample of its residual.
+    """The picture and a sample of its residual; what is added to a grey picture is grey.
 
-    Beside the arguments it takes 60 bytes a pixel, and what one window takes.
+    Beside the arguments it takes 70 bytes a pixel, and what one window takes.
 
     Args:
         codec: with a refiner; `params` its parameters.
@@ -55,7 +56,6 @@ def refine(
         edge: of tiles, in pixels; a multiple of the codec's stride.
         chosen: numbers of the tiles that are refined, in the order of `ops.tiling.tiles`; None
             for all. The others stay as they are, and cost nothing.
-        noise: False to start from nothing, as a network that was trained without noise does.
         tell: called with 1 after each window of each step.
 
     Returns:
@@ -74,7 +74,7 @@ def refine(
         raise ValueError(f"there are {len(found)} tiles, and {max(some)} is none of them")
     x_hat = cut(image, (0, 0), (height, width))
     z = _field(key, 0, (height, width))
-    z *= noise
+    z *= not refiner.deterministic
     before, x = np.zeros_like(z), np.zeros_like(z)
     for i in range(int(steps.active.sum())):
         for number in some:
@@ -92,14 +92,18 @@ def refine(
         if steps.noise[i]:
             z += np.float32(steps.noise[i]) * _field(key, i + 1, (height, width))
         before[:] = x
+    z *= np.float32(refiner.deviation(quality) * 255)
+    if refiner.direct:
+        z += np.float32(127.5) - x_hat
+    if np.ptp(image, axis=-1).mean() < _GREY:
+        z[:] = z.mean(-1, keepdims=True)
     if len(some) < len(found):
         for number, tile in enumerate(found):
             (top, left), (bottom, right) = tile.start, tile.stop
             z[top:bottom, left:right] *= _fading(found, number, set(some), edge)[..., None]
     height, width = image.shape[:2]
-    added = np.float32(strength * refiner.deviation(quality) * 255) * z[:height, :width]
-    start = np.float32(127.5) if refiner.direct else image
-    return np.clip(np.rint(start + added), 0, 255).astype(np.uint8)
+    added = np.float32(strength) * z[:height, :width]
+    return np.clip(np.rint(image + added), 0, 255).astype(np.uint8)
 
 
 def places(codec: Codec, shape: Pair, *, edge: int = TILE) -> list[Tile]:
@@ -114,10 +118,19 @@ def places(codec: Codec, shape: Pair, *, edge: int = TILE) -> list[Tile]:
     return list(tiles(*size, codec.refiner.halo, edge=edge))
 
 
-def seconds(
-    codec: Codec, params: Params, wanted: list[Tile], *, edge: int = TILE
-) -> list[float]:
-    """What an evaluation takes for each of some tiles of `places`, compiled and measured here.
+def affordable(
+    codec: Codec,
+    params: Params,
+    wanted: list[Tile],
+    seconds: float,
+    *,
+    steps: int = 1,
+    edge: int = TILE,
+) -> int:
+    """How many of some tiles of `places`, the first ones, can be refined in so many seconds.
+
+    Each size of window is compiled and measured here, which counts, the first in any case and
+    others while there is time.
 
     Raises:
         ValueError: as `refine`.
@@ -125,24 +138,33 @@ def seconds(
     if codec.refiner is None:
         raise ValueError("this codec has nothing to refine with")
     known: dict[Pair, float] = {}
-    for tile in wanted:
+    end, needed = time.perf_counter() + seconds, 0.0
+    for count, tile in enumerate(wanted):
         buffer = _buffer(codec, tile, edge)
         if buffer not in known:
-            height, width = tile.window_stop
-            small = (
-                height // codec.geometry.latent_stride,
-                width // codec.geometry.latent_stride,
-            )
-            seen = (
-                np.zeros((height, width, 3), np.float32),
-                np.zeros((height, width, 3), np.uint8),
-                np.zeros((*small, codec.geometry.latents), np.float32),
-            )
-            for _ in range(2):  # The first one compiles.
-                began = time.perf_counter()
-                _estimate(codec, params, tile, edge, 0.0, seen, 50.0)
-                known[buffer] = time.perf_counter() - began
-    return [known[_buffer(codec, tile, edge)] for tile in wanted]
+            if count and time.perf_counter() + steps * needed > end:
+                return count
+            known[buffer] = _measured(codec, params, tile, edge)
+        needed += known[buffer]
+        if time.perf_counter() + steps * needed > end:
+            return count
+    return len(wanted)
+
+
+def _measured(codec, params, tile, edge):
+    """Seconds of an evaluation of a tile's window."""
+    height, width = tile.window_stop
+    stride, took = codec.geometry.latent_stride, 0.0
+    seen = (
+        np.zeros((height, width, 3), np.float32),
+        np.zeros((height, width, 3), np.uint8),
+        np.zeros((height // stride, width // stride, codec.geometry.latents), np.float32),
+    )
+    for _ in range(2):  # The first one compiles.
+        began = time.perf_counter()
+        _estimate(codec, params, tile, edge, 0.0, seen, 50.0)
+        took = time.perf_counter() - began
+    return took
 
 
 def _estimate(codec, params, tile, edge, log_snr, seen, quality):
@@ -196,7 +218,10 @@ def _field(key: jax.Array, number: int, shape: Pair) -> np.ndarray:
         some = corners[first : first + _DRAWN]
         numbers = np.zeros((_DRAWN, 2), np.uint32)
         numbers[: len(some)] = np.array(some, np.uint32) // _BLOCK
-        for (r, c), block in zip(some, np.asarray(_blocks(key, numbers)), strict=False):
+        # Whatever the program around it has set: the same seed, the same noise.
+        with jax.threefry_partitionable(True), jax.enable_x64(False):
+            drawn = np.asarray(_blocks(key, numbers))
+        for (r, c), block in zip(some, drawn, strict=False):
             field[r : r + _BLOCK, c : c + _BLOCK] = block
     return field
 
@@ -205,6 +230,6 @@ def _field(key: jax.Array, number: int, shape: Pair) -> np.ndarray:
 def _blocks(key, numbers):
     def one(place):
         own = jax.random.fold_in(jax.random.fold_in(key, place[0]), place[1])
-        return jax.random.normal(own, (_BLOCK, _BLOCK, 3))
+        return jax.random.normal(own, (_BLOCK, _BLOCK, 3), jnp.float32)
 
     return jax.vmap(one)(numbers)

@@ -104,8 +104,8 @@ def test_auto_leaves_tiles_of_which_little_is_missing(loaded, data, monkeypatch)
 def test_a_budget_takes_the_neediest_first(loaded, data, monkeypatch):
     monkeypatch.setattr(refiner, "EDGE", 64)
     plain = loaded[0].decompress(data)
-    monkeypatch.setattr(refiner.refining, "seconds", lambda *a, **k: [1.0] * 12)
-    some = refiner.decode(*loaded, data, How(4), budget=9.0)  # Two tiles of four steps.
+    monkeypatch.setattr(refiner.refining, "_measured", lambda *a: 1.0)
+    some = refiner.decode(*loaded, data, How(4), budget=11.0)  # Two tiles of four steps.
     chosen = np.flatnonzero(_changed(some, plain))
     assert set(chosen) == set(np.argsort(_needs(loaded, plain))[-2:])
     none = refiner.decode(*loaded, data, How(4), budget=0.001)
@@ -150,6 +150,29 @@ def test_a_refiner_is_for_its_own_codec(folders, loaded):
     assert refiner.refiner_for(own) is own.model
 
 
+def test_a_student_is_for_the_codec_of_its_teacher(folders, loaded, tmp_path):
+    student = models.load_model(folders[1])
+    told = {"id": "student", "number": 0, "parent": str(folders[1])}
+    models.save_model(tmp_path / "student", student.params, student.spec, told)
+    assert refiner.refiner_for(loaded[0], str(tmp_path / "student")).id == "student"
+    del told["parent"]
+    models.save_model(tmp_path / "alone", student.params, student.spec, told)
+    with pytest.raises(ModelError, match="no parent"):
+        refiner.refiner_for(loaded[0], str(tmp_path / "alone"))
+
+
+def test_codecs_of_one_name_are_told_apart(folders, loaded, tiny, tmp_path):
+    moved = jax.tree.map(lambda a: a + np.float32(0.01), tiny[1])
+    models.save_model(tmp_path / "base", moved, TINY, {"id": "base-of-test", "number": 0})
+    with pytest.raises(ModelError, match="another base-of-test"):
+        refiner.refiner_for(api.load_codec(tmp_path / "base"), str(folders[1]))
+
+
+def test_above_what_was_trained_a_note_says_so(loaded, photo):
+    data = loaded[0].compress(photo[:64, :64], 90)
+    assert "above quality 60" in refiner.decode(*loaded, data).notes[-1]
+
+
 def test_late_starts_are_those_of_distillation():
     assert refiner.START is START
 
@@ -177,7 +200,7 @@ def test_the_command_refines(folders, data, tmp_path, capsys):
         (["--steps", "2"], "go with --refine"),
         (["--budget", "2"], "go with --refine"),
         (["--refine", "--strict"], "goes with --seed alone"),
-        (["--refine", "--level", "1"], "goes with --seed alone"),
+        (["--refine", "--level", "0"], "goes with --seed alone"),
         (["--refine", "--steps", "0"], "steps must be 1 to 64"),
         (["--refine"], "no refiner ships for files of"),
     ],

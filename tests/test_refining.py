@@ -88,7 +88,7 @@ def test_codecs_without_one_are_refused(tiny, decoded):
     with pytest.raises(ValueError, match="nothing to refine with"):
         refining.places(tiny[0], (64, 64))
     with pytest.raises(ValueError, match="nothing to refine with"):
-        refining.seconds(tiny[0], tiny[1], [])
+        refining.affordable(tiny[0], tiny[1], [], 1.0)
 
 
 def test_some_tiles_are_refined_and_the_others_stay(refined, decoded):
@@ -109,17 +109,46 @@ def test_some_tiles_are_refined_and_the_others_stay(refined, decoded):
         _refine(refined, decoded, steps, edge=64, chosen=[12])
 
 
-def test_what_an_evaluation_takes_is_measured(refined):
-    wanted = refining.places(refined[0], (150, 200), edge=64)
-    found = refining.seconds(refined[0], refined[1], wanted, edge=64)
-    assert len(found) == 12 and all(0 < a < 5 for a in found)
-    assert len(set(found)) <= 4  # By size of buffer.
+def test_as_many_tiles_as_there_is_time_for(refined, monkeypatch):
+    wanted, measured = refining.places(refined[0], (150, 200), edge=64), []
+    few, many = (refining.affordable(*refined[:2], wanted, s, edge=64) for s in (1e-9, 600.0))
+    assert (few, many) == (0, 12)
+
+    def hour(codec, params, tile, edge):
+        measured.append(tile)
+        return 3600.0
+
+    monkeypatch.setattr(refining, "_measured", hour)
+    count = refining.affordable(*refined[:2], wanted, 2.5 * 3600, edge=64)
+    assert count == 2 and len(measured) <= 2
+    assert refining.affordable(*refined[:2], wanted, 2.5 * 3600, edge=64, steps=2) == 1
 
 
-def test_without_noise_it_starts_from_nothing(refined, decoded):
+def test_trained_without_noise_it_starts_from_nothing(refined, decoded):
+    codec = assemble(Spec(SPEC.builder, {**SPEC.settings, "deterministic": True}))
     steps = ddim(np.array([-12.0, np.inf]))
-    one = _refine(refined, decoded, steps, noise=False)
-    np.testing.assert_array_equal(
-        one, _refine(refined, decoded, steps, jax.random.key(9), noise=False)
-    )
+    one, two = (_refine((codec, refined[1]), decoded, steps, jax.random.key(n)) for n in (3, 9))
+    np.testing.assert_array_equal(one, two)
     assert (one != decoded[0]).any()
+
+
+def test_a_direct_one_leaves_other_tiles_as_they_are(refined, decoded):
+    direct = assemble(Spec(SPEC.builder, {**SPEC.settings, "direct": True}))
+    steps = ddim(grid(cosine, 2, start=0.9))
+    some = _refine((direct, refined[1]), decoded, steps, edge=64, chosen=[0])
+    np.testing.assert_array_equal(some[64:], decoded[0][64:])
+    assert (some != decoded[0]).any()
+    none = _refine((direct, refined[1]), decoded, steps, strength=0.0)
+    np.testing.assert_array_equal(none, decoded[0])
+
+
+def test_what_is_added_to_a_grey_picture_is_grey(refined, decoded):
+    grey = decoded[0].mean(-1, keepdims=True).repeat(3, -1).astype(np.uint8)
+    found = _refine(refined, (grey, decoded[1]), ddim(grid(cosine, 2, start=0.9)))
+    assert np.ptp(found, axis=-1).max() == 0 and (found != grey).any()
+
+
+def test_noise_does_not_depend_on_the_programs_settings():
+    one = refining._field(KEY, 0, (64, 128))
+    with jax.enable_x64(True), jax.threefry_partitionable(False):
+        np.testing.assert_array_equal(refining._field(KEY, 0, (64, 128)), one)

@@ -49,7 +49,7 @@ from jaxlic.diffusion.schedule import (
 from jaxlic.entropy.hyper import HyperAnalysis
 from jaxlic.nn.cdc import HALO as CDC_HALO
 from jaxlic.nn.cdc import CdcAnalysis, CdcSynthesis, CdcUNet
-from jaxlic.nn.unet import HALO, DenoisingUNet
+from jaxlic.nn.unet import DenoisingUNet, halo
 from jaxlic.ops.arrays import Array
 from jaxlic.ops.quantisation import to_8_bits
 
@@ -69,20 +69,22 @@ class Refined(NamedTuple):
         direct: the network is not given the base's picture, and what it learns is the image
             itself, less grey: what CDC does, to compare with.
         halo: of the network.
+        deterministic: there is neither time nor noise: the network is trained to estimate the
+            residual from z = 0, which is what a refiner without diffusion does.
     """
 
     base: Hyperprior
     refiner: nn.Module
     deviation: tuple[float, float]
     direct: bool = False
-    halo: int = HALO
+    halo: int = 192
+    deterministic: bool = False
 
 
 def refined_codec(
     module: Refined,
     *,
     schedule: Schedule = cosine,
-    deterministic: bool = False,
     joint: bool = False,
     teacher: Params | None = None,
     few: int = 0,
@@ -96,8 +98,6 @@ def refined_codec(
     Args:
         module: base and network.
         schedule: of the noise.
-        deterministic: there is neither time nor noise: the network is trained to estimate the
-            residual from z = 0, which is what a refiner without diffusion does.
         joint: gradients reach the base, as published, but not through the target: the base
             cannot make the residual easy at the cost of its own picture.
         teacher: parameters of another one, for progressive distillation: `"v"` is what takes
@@ -119,6 +119,10 @@ def refined_codec(
     def given(x_hat):
         return jnp.full_like(x_hat, 0.5) if module.direct else x_hat
 
+    def bounded(residual, start, scale):
+        # What is bounded is the picture. The residual is not.
+        return (jnp.clip(start + scale * residual, 0, 1) - start) / scale
+
     def evaluate(params, z, log_snr, x_hat, y_hat, quality, size=None):
         own = {"params": params["params"]["refiner"]}
         scale = deviation(quality, module.deviation)
@@ -138,14 +142,14 @@ def refined_codec(
         levels = _log_snrs(key, len(image), schedule, few)
         log_snr = levels[0]
         z = diffuse(residual, eps, log_snr)
-        if deterministic:
+        if module.deterministic:
             log_snr = jnp.full_like(log_snr, -MAX_LOG_SNR)
             z, eps = jnp.zeros_like(z), jnp.zeros_like(eps)
         if few:
 
             def estimate_of_teacher(z, log_snr):
                 v = evaluate(teacher, z, log_snr, start, y_hat, quality)
-                return predicted("v", v, z, log_snr).x
+                return bounded(predicted("v", v, z, log_snr).x, start, scale)
 
             residual = two_steps(estimate_of_teacher, z, levels)
             alpha, sigma = alpha_sigma(per_sample(log_snr, z))
@@ -167,14 +171,12 @@ def refined_codec(
             v = evaluate(params, z[None], level, x_hat, y_hat[None], quality, size)
             estimate = predicted("v", v, z[None], level).x
             scale = deviation(quality, module.deviation)[:, None, None, None]
-            # What is bounded is the picture. The residual is not.
-            picture = jnp.clip(x_hat + scale * estimate, 0, 1)
-            return ((picture - x_hat) / scale)[0]
+            return bounded(estimate, x_hat, scale)[0]
 
         return jax.lax.map(lambda a: one(*a), (z, x_hat, y_hat, quality, size))
 
     unit = functools.partial(deviation, between=module.deviation)
-    refiner = Refiner(denoise, unit, module.halo, module.direct)
+    refiner = Refiner(denoise, unit, module.halo, module.direct, module.deterministic)
     return base._replace(init=init, forward=forward, refiner=refiner)
 
 
@@ -205,6 +207,7 @@ def refined(
     embedding: int = 128,
     deviation: tuple[float, float] = (9.0, 1.5),
     direct: bool = False,
+    deterministic: bool = False,
 ) -> Refined:
     """The small refiner: 38 kMAC a pixel an evaluation, 3.9 million parameters.
 
@@ -212,7 +215,8 @@ def refined(
         base: `pyramid`, `dkic` or `hyperprior`, each with the lapped transforms.
         settings: of the base.
         widths, depths, embedding: as of `DenoisingUNet`.
-        deviation, direct: as of `Refined`; with `direct` the deviation is that of images.
+        deviation, direct, deterministic: as of `Refined`; with `direct` the deviation is that
+            of images.
 
     Raises:
         ValueError: for another base.
@@ -220,11 +224,10 @@ def refined(
     if base not in _BASES:
         raise ValueError(f"base {base!r} is none of {', '.join(sorted(_BASES))}")
     make: Callable[..., Hyperprior] = _BASES[base]
-    network = DenoisingUNet(
-        (widths[0], widths[1], widths[2]), (depths[0], depths[1], depths[2]), embedding
-    )
+    levels = (depths[0], depths[1], depths[2])
+    network = DenoisingUNet((widths[0], widths[1], widths[2]), levels, embedding)
     unit = (_OF_IMAGES, _OF_IMAGES) if direct else (deviation[0], deviation[1])
-    return Refined(make(**(settings or {})), network, unit, direct)
+    return Refined(make(**(settings or {})), network, unit, direct, halo(levels), deterministic)
 
 
 def cdc(*, deviation: tuple[float, float] = (9.0, 1.5), direct: bool = False) -> Refined:

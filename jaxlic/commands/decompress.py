@@ -111,7 +111,7 @@ def _add_refining(parser: Any) -> None:
         "--budget",
         type=options.positive,
         metavar="SECONDS",
-        help="refine for so long at most, where most is missing first",
+        help="refine each file for about so long, where most is missing first",
     )
     group.add_argument("--refiner", metavar="MODEL", help="id or folder of another refiner")
 
@@ -186,7 +186,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _refined(args: argparse.Namespace, todo: Todo) -> int:
     """Files to images with drawn detail."""
-    if args.strict or args.sampler or args.samples is not None or args.map or args.level:
+    numbers = args.samples, args.level
+    if args.strict or args.sampler or args.map or any(n is not None for n in numbers):
         raise UsageError("--refine goes with --seed alone of the options for files in levels")
     from jaxlic import api, refiner
     from jaxlic.commands.code import builders_in
@@ -194,6 +195,8 @@ def _refined(args: argparse.Namespace, todo: Todo) -> int:
     builders = builders_in(args.code)
     asked = {"steps": args.steps, "strength": args.strength, "seed": args.seed}
     how = refiner.How(**{name: a for name, a in asked.items() if a is not None})
+    if not 1 <= how.steps <= refiner.MAX_STEPS:
+        raise UsageError(f"steps must be 1 to {refiner.MAX_STEPS}, got {how.steps}")
 
     def work(source: pathlib.Path, target: pathlib.Path) -> str:
         data = read(source)

@@ -133,7 +133,13 @@ def positive(text: str) -> float:
 
 def strength(text: str) -> float:
     """A number in [0, 1]."""
-    return 0.0 if text in ("0", "0.0") else share(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be in [0, 1], got {text!r}")
+    return value
 
 
 def share(text: str) -> float:

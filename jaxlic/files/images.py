@@ -110,9 +110,12 @@ def write(path: str | pathlib.Path, picture: Picture) -> tuple[str, ...]:
         disk.write_bytes(path, encoded(picture, WRITTEN[suffix]))
     except FileError as error:
         raise ImageError(_named(f"{path}: ", error)) from error
+    notes = []
     if suffix == ".bmp" and picture.icc is not None:
-        return ("BMP holds no colour profile: it is dropped",)
-    return ()
+        notes.append("BMP holds no colour profile: it is dropped")
+    if suffix != ".png" and picture.text is not None:
+        notes.append(f"only PNG holds the caption, which says: {picture.text}")
+    return tuple(notes)
 
 
 def encoded(picture: Picture, format_: str = "PNG") -> bytes:

@@ -2,7 +2,7 @@
 
 It works at 1/4, 1/8 and 1/16 of the resolution, where a cell is channels, so that an evaluation
 costs about as much as the decoder itself. There is no attention: all that it sees lies within
-`HALO` pixels, so tiles with such a halo are what the whole image would be. The published model
+`halo` pixels, so tiles with such a halo are what the whole image would be. The published model
 that it follows in what it is told works at full resolution, with attention over all pixels, and
 costs 984 kMAC a pixel (Yang & Mandt 2023, arXiv:2209.06950; Brenig & Timofte 2024,
 arXiv:2505.13152); these widths and depths are ours.
@@ -20,8 +20,13 @@ from jaxlic.nn.conv import Conv
 from jaxlic.ops.deband import smooth
 from jaxlic.ops.geometry import depth_to_space, keep, shrunk, space_to_depth
 
-HALO = 192
 _ZEROS = nn.initializers.zeros
+
+
+def halo(depths: tuple[int, int, int]) -> int:
+    """How far a network of such depths looks, in pixels, rounded up to a multiple of 64."""
+    reach = 50 + sum(4 * scale * depth for scale, depth in zip((4, 8, 16), depths, strict=True))
+    return -(-reach // 64) * 64
 
 
 class DenoisingUNet(nn.Module):

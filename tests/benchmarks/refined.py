@@ -1,13 +1,12 @@
 """What refiners make of a codec's files, step by step, as a table.
 
     python -m tests.benchmarks.refined FOLDER --qualities 10,25,50 --steps 1,2,4,8,17
-    python -m tests.benchmarks.refined FOLDER --refiners refiner,runs/cdc,runs/plain=zero \
+    python -m tests.benchmarks.refined FOLDER --refiners refiner,runs/cdc,runs/plain \
         --metrics ms-ssim,st-lpips,st-lpips-vgg=vgg.safetensors --json out.json
 
 Every image is compressed by the codec, once a quality; the base's picture and those of each
-refiner are of that file. `MODEL=zero` is one that was trained with `deterministic`: it starts
-from nothing instead of noise, and takes one step. With `--anchors avif` the standard codec's
-pictures of the same number of bytes are judged beside.
+refiner are of that file. One that was trained with `deterministic` takes one step. With
+`--anchors avif` the standard codec's pictures of the same number of bytes are judged beside.
 """
 
 from __future__ import annotations
@@ -51,8 +50,7 @@ def main() -> None:
     judge = judges.judge(wanted)
     collect = judges.collector(wanted)
     codec = api.load_codec(args.model)
-    refiners = [text.partition("=")[::2] for text in args.refiners.split(",") if text]
-    loaded = [(name, models.load_model(name), kind == "zero") for name, kind in refiners]
+    loaded = [(name, models.load_model(name)) for name in args.refiners.split(",") if name]
     found: dict[str, list[dict[str, float]]] = {}
 
     def note(key: str, image: np.ndarray, picture: np.ndarray, **more: float) -> None:
@@ -72,8 +70,8 @@ def main() -> None:
                 other = search(standard(anchor), image, len(data)).data
                 back = standard(anchor).decode(other, (image.shape[0], image.shape[1]))
                 note(f"{quality:g} {anchor}", image, back, bpp=bpp * len(other) / len(data))
-            for name, model, zero in loaded:
-                for label, steps in _tables(args, zero):
+            for name, model in loaded:
+                for label, steps in _tables(args, model.codec.refiner.deterministic):
                     for strength in map(float, args.strengths.split(",")):
                         began = time.perf_counter()
                         picture = refining.refine(
@@ -85,7 +83,6 @@ def main() -> None:
                             steps,
                             jax.random.key(0),
                             strength=strength,
-                            noise=not zero,
                         )
                         took = time.perf_counter() - began
                         key = f"{quality:g} {pathlib.Path(name).name} {label} {strength:g}"

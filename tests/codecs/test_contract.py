@@ -120,7 +120,9 @@ def test_any_size_comes_back(codec, photo, shape):
 
 
 # What the others add is held to it in tests/nn, in less time.
-@pytest.mark.parametrize("codec", ["hyperprior.convolutional", "hyperprior.lapped"], indirect=True)
+@pytest.mark.parametrize(
+    "codec", ["hyperprior.convolutional", "hyperprior.lapped"], indirect=True
+)
 def test_forward_survives_jit_vmap_and_grad(codec):
     codec, params, _ = codec
     x = jax.random.uniform(jax.random.key(0), (2, 1, 64, 64, 3))

@@ -21,8 +21,8 @@ def params():
     return random_params(lambda key: codec.init(IMAGE[:1], key), jax.random.key(0), scale=0.1)
 
 
-def _aux(params, **kwargs):
-    return jax.jit(refined_codec(MODULE, **kwargs).forward)(params, IMAGE, QUALITY, KEY).aux
+def _aux(params, module=MODULE, **kwargs):
+    return jax.jit(refined_codec(module, **kwargs).forward)(params, IMAGE, QUALITY, KEY).aux
 
 
 def test_a_student_of_many_steps_is_its_own_teacher(params):
@@ -59,6 +59,6 @@ def test_gradients_reach_the_base_if_it_is_trained_too(params):
 
 
 def test_without_diffusion_there_is_no_noise(params):
-    aux = _aux(params, deterministic=True)
+    aux = _aux(params, MODULE._replace(deterministic=True))
     np.testing.assert_array_equal(aux["log_snr"], -12)
     assert float(jnp.abs(aux["v"]).mean()) > 0.1

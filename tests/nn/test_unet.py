@@ -3,9 +3,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxlic.nn.unet import HALO, DenoisingUNet
+from jaxlic.nn.unet import DenoisingUNet, halo
 from tests.random_params import random_params
 
+HALO = halo((1, 1, 1))
 NETWORK = DenoisingUNet((4, 8, 8), (1, 1, 1), 8)
 
 
