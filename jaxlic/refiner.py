@@ -131,7 +131,7 @@ def decode(
     _check(how, budget)
     shares: list[float] = []
     qualities: list[float] = []
-    if refiner.codec.refiner is not None and refiner.codec.refiner.deterministic:
+    if _deterministic(refiner):
         how = how._replace(steps=1)
 
     def finish(rgb: np.ndarray, y_hat: np.ndarray, quality: float) -> np.ndarray:
@@ -200,7 +200,7 @@ def _refined(refiner, image, y_hat, quality, how, auto, budget, tell):
     if not chosen:
         return image, 0.0
     levels = grid(cosine, how.steps, start=START)
-    if refiner.codec.refiner.deterministic:
+    if _deterministic(refiner):
         levels = np.array([-MAX_LOG_SNR, np.inf])
     done = itertools.count(1)
     refined = refining.refine(
@@ -219,6 +219,10 @@ def _refined(refiner, image, y_hat, quality, how, auto, budget, tell):
     height, width = image.shape[:2]
     pixels = sum(image[_pixels(places[i], image)].size // 3 for i in chosen)
     return refined, pixels / (height * width)
+
+
+def _deterministic(model):
+    return model.codec.refiner.deterministic
 
 
 def _pixels(place, image):

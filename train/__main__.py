@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import pathlib
-import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -51,13 +50,11 @@ def main(argv: list[str] | None = None) -> int:
 
     # Orbax logs the traceback of what is raised anyway.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
-    leads = not args.distributed or _joined()
     try:
+        leads = not args.distributed or _joined()
         settings = parse_overrides(args.set)
         e = load_experiment(args.config, settings)
-        if leads:
-            _claim(args.workdir, args.config, settings)
-        finished = _train(e, args, leads)
+        finished = _train(e, args, settings, leads)
     except Error as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -201,55 +198,40 @@ def _joined() -> bool:
     """Finds the other processes; whether this one leads."""
     import jax
 
+    from jaxlic.errors import one_line
+    from train.experiment import ConfigError
+
     # Found by JAX itself on TPU pods and under SLURM; named by hand elsewhere.
     count, number = (os.environ.get(f"JAX_{n}") for n in ("NUM_PROCESSES", "PROCESS_ID"))
-    jax.distributed.initialize(
-        num_processes=None if count is None else int(count),
-        process_id=None if number is None else int(number),
-    )
+    try:
+        jax.distributed.initialize(
+            num_processes=None if count is None else int(count),
+            process_id=None if number is None else int(number),
+        )
+    except ValueError as error:
+        raise ConfigError(f"--distributed: {one_line(error)}") from error
     return jax.process_index() == 0
 
 
-def _claim(workdir: pathlib.Path, config: pathlib.Path, settings: dict[str, str]) -> None:
-    """Makes the workdir this config's, or raises if it is another's."""
-    from train.experiment import ConfigError
-
-    recorded = workdir / "settings.json"
-    if recorded.is_file():
-        try:
-            same = json.loads(recorded.read_text()) == settings
-        except ValueError as error:
-            raise ConfigError(f"{recorded}: damaged ({error})") from error
-        if not same or (workdir / "config.py").read_bytes() != config.read_bytes():
-            raise ConfigError(
-                f"{workdir}: holds a run of another config or other settings; "
-                "choose a new --workdir, or repeat the old command to resume"
-            )
-        return
-    known = ("config.py", "settings.json.new")
-    others = [p for p in workdir.iterdir() if p.name not in known] if workdir.is_dir() else []
-    if others or workdir.is_file():
-        raise ConfigError(f"{workdir}: exists and is not a training run")
-    workdir.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(config, workdir / "config.py")
-    new = workdir / "settings.json.new"
-    new.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
-    new.rename(recorded)
-
-
-def _train(e: Experiment, args: argparse.Namespace, leads: bool) -> bool:
+def _train(
+    e: Experiment, args: argparse.Namespace, settings: dict[str, str], leads: bool
+) -> bool:
     """Whether it came to its last step."""
     from rich.console import Console
 
+    from jaxlic.files import disk
     from train.boards import opened
+    from train.claim import claim
     from train.log import reporting, silent
 
     console = Console(stderr=True)
     packed = _images(args.data, "images", console)
     for name, reason in packed.skipped:
-        console.print(f"skipped {name}: {reason}", highlight=False)
+        console.print(f"skipped {name}: {reason}", highlight=False, markup=False)
     console.print(f"{len(packed.names)} images, {len(packed.skipped)} skipped", highlight=False)
     targets = None if args.targets is None else _images(args.targets, "targets", console)
+
+    claim(args.workdir, args.config, settings, packed, targets, leads=leads)
 
     from train.loop import run
 
@@ -266,8 +248,8 @@ def _train(e: Experiment, args: argparse.Namespace, leads: bool) -> bool:
     )
     if not leads:
         return int(train(log=silent).step) >= e.steps
-    provenance = json.dumps(_provenance(packed), indent=2)
-    (args.workdir / "provenance.json").write_text(provenance + "\n")
+    provenance = json.dumps(_provenance(packed), indent=2) + "\n"
+    disk.write_bytes(args.workdir / "provenance.json", provenance.encode())
     with opened(args.workdir, e, args.tensorboard, args.wandb) as boards:
         pictures = _PICTURES if boards else 0
         with reporting(e, args.workdir, console=console, boards=boards) as log:

@@ -26,7 +26,7 @@ from jaxlic.core import (
     Reconstruction,
     Rescaler,
 )
-from jaxlic.errors import Error
+from jaxlic.errors import Error, one_line
 from jaxlic.models import Spec, assemble, load_model
 from train.adversary import with_critic
 from train.distil import student
@@ -168,7 +168,10 @@ def load_experiment(path: str | pathlib.Path, overrides: dict[str, Any]) -> Expe
     path = pathlib.Path(path)
     if not path.is_file():
         raise ConfigError(f"{path}: no such config")
-    function = runpy.run_path(str(path)).get("experiment")
+    try:
+        function = runpy.run_path(str(path)).get("experiment")
+    except (SyntaxError, ValueError) as error:
+        raise ConfigError(f"{path}: {one_line(error)}") from error
     if not callable(function):
         raise ConfigError(f"{path}: defines no function called experiment")
     known = inspect.signature(function).parameters
@@ -180,7 +183,21 @@ def load_experiment(path: str | pathlib.Path, overrides: dict[str, Any]) -> Expe
                 f"{path}: has no setting {name!r}; it has {', '.join(sorted(known))}"
             )
         kwargs[name] = _convert(name, value, hints.get(name, str))
-    return function(**kwargs)
+    try:
+        e = function(**kwargs)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {one_line(error)}") from error
+    _check(e)
+    return e
+
+
+def _check(e: Experiment) -> None:
+    """Raises ConfigError if a number is out of range."""
+    for name in ("batch", "crop", "accumulate"):
+        if getattr(e, name) < 1:
+            raise ConfigError(f"{name} must be 1 or more, got {getattr(e, name)}")
+    if not 0 <= e.seed < 2**32:
+        raise ConfigError(f"seed must be 0 or more and below 2**32, got {e.seed}")
 
 
 def parse_overrides(settings: Sequence[str]) -> dict[str, str]:

@@ -6,12 +6,18 @@ Neither changes a batch: batch k is what `train.crops.crops` says it is.
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import grain
 import numpy as np
 from absl import flags
+
+from jaxlic.errors import one_line
 
 PREFETCH = 256  # MiB.
 _MOST = 64  # Batches that are ever made ahead: more would only keep a busy machine busy.
@@ -41,13 +47,14 @@ def batches(
 
     Raises:
         jaxlic.errors.Error: from the iterator, as `crops` and the images say.
+        ChildProcessError: if a process that makes batches has died.
     """
     example: dict[str, np.ndarray] = data[first]  # ty: ignore[invalid-assignment]
     ahead = _ahead(sum(array.nbytes for array in example.values()), prefetch)
     iterator = iter(_prepared(data[first:], ahead, workers, processes))
     told: set[int] = set()
     with contextlib.closing(iterator):
-        for batch in iterator:
+        for batch in _living(iterator):
             for i in sorted(set(batch.pop("broken").tolist()) - told):
                 told.add(i)
                 text = "is broken; the next image is used instead"
@@ -69,4 +76,30 @@ def _prepared(data, ahead: int, workers: int, processes: int) -> grain.IterDatas
     each = max(1, ahead // (2 * processes))
     made = data.to_iter_dataset(grain.ReadOptions(workers, each))
     options = grain.MultiprocessingOptions(num_workers=processes, per_worker_buffer_size=each)
-    return made.mp_prefetch(options)
+    return made.mp_prefetch(options, worker_init_fn=_begin_process)
+
+
+def _living(iterator):
+    try:
+        yield from iterator
+    except RuntimeError as error:  # Grain's, of a process that was killed.
+        if "process" not in str(error):
+            raise
+        raise ChildProcessError(one_line(error)) from error
+
+
+def _begin_process(index: int, count: int) -> None:
+    """In a process that makes batches: it ends when the run does, and not by a signal.
+
+    Signals go to all processes of a terminal or a job; the run answers them, and saves first.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+    def end() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=end, daemon=True).start()

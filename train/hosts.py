@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
 from collections.abc import Callable
 
@@ -27,6 +28,14 @@ def everywhere(holds: bool) -> bool:
     if jax.process_count() == 1:
         return holds
     return bool(multihost_utils.process_allgather(np.array(holds)).all())
+
+
+def alike(what: bytes) -> bool:
+    """Whether all processes hold the same; all of them must ask."""
+    if jax.process_count() == 1:
+        return True
+    own = np.frombuffer(hashlib.sha256(what).digest(), np.uint8)
+    return bool((multihost_utils.process_allgather(own) == own).all())
 
 
 def from_first(read: Callable[[], Params]) -> Params:

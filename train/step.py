@@ -29,7 +29,10 @@ class TrainState:
 
 def init_state(e: Experiment, start: Params | None = None) -> TrainState:
     """The state before the first step; arrays of `start` replace fresh ones (`adopt`)."""
-    example = jnp.zeros((1, e.codec.stride, e.codec.stride, 3))
+    side, stride = e.crop + 2 * e.margin, e.codec.stride
+    if side % stride:
+        raise ConfigError(f"crops of {side}, margins included, are no multiple of {stride}")
+    example = jnp.zeros((1, stride, stride, 3))
     params = e.codec.init(example, prng.stream(jax.random.key(e.seed), "init"))
     if start is not None:
         params, _ = adopt(params, start)

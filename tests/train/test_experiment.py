@@ -22,12 +22,19 @@ def test_settings_reach_the_experiment():
         (CONFIG, ["steps=many"], "steps must be int, got 'many'"),
         (CONFIG, ["steps"], "name=value"),
         ("configs/nosuch.py", [], "no such config"),
+        (CONFIG, ["accumulate=0"], "accumulate must be 1 or more, got 0"),
         ("jaxlic/prng.py", [], "defines no function called experiment"),
     ],
 )
 def test_mistakes_are_named(path, settings, message):
     with pytest.raises(ConfigError, match=message):
         load_experiment(path, parse_overrides(settings))
+
+
+def test_a_config_that_is_no_python_is_named(tmp_path):
+    (tmp_path / "a.py").write_text("def experiment(:")
+    with pytest.raises(ConfigError, match=r"a\.py: "):
+        load_experiment(tmp_path / "a.py", {})
 
 
 def test_only_chosen_parameters_are_trained(tiny):

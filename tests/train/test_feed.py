@@ -1,3 +1,8 @@
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -103,3 +108,60 @@ def test_processes_make_the_same_batches_and_say_what_is_broken(folder, tmp_path
     beside.close()
     name = source.names[3]
     assert told == there == [f"{name}: is broken; the next image is used instead (1 by now)"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_processes_are_ended_by_the_run_alone(folder, number):
+    batches = _batches(images_at(folder), processes=1, workers=1)
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    os.kill(worker.pid, number)
+    for _ in range(20):
+        next(batches)
+    batches.close()
+
+
+def test_a_process_that_was_killed_is_one_line(folder):
+    batches = _batches(images_at(folder), processes=1, workers=1)
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    os.kill(worker.pid, signal.SIGKILL)
+    with pytest.raises(ChildProcessError, match="process"):
+        for _ in range(200):
+            next(batches)
+
+
+_ORPHAN = """
+import multiprocessing, os, sys
+from tests.train.test_feed import _batches, images_at
+batches = _batches(images_at(sys.argv[1]), processes=1, workers=1)
+next(batches)
+print(multiprocessing.active_children()[0].pid, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_processes_do_not_outlive_a_run_that_was_killed(folder, tmp_path):
+    script = tmp_path / "orphan.py"
+    script.write_text(f"if __name__ == '__main__':{_ORPHAN}".replace("\n", "\n    "))
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    command = [sys.executable, str(script), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    worker, deadline = int(done.stdout), time.monotonic() + 60
+    while _alive(worker):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def _alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    # One that nobody has waited for is a zombie.
+    return (
+        "Z"
+        not in subprocess.run(
+            ["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True
+        ).stdout
+    )

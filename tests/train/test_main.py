@@ -83,6 +83,10 @@ def test_a_rescaler_is_trained_and_exported(tmp_path, photos, photo, capsys):
         (["configs/smoke.py", "--set", "stepz=3"], "no setting 'stepz'"),
         (["configs/smoke.py", "--data", "nowhere"], "nowhere: no such folder"),
         (["configs/smoke.py", "--set", "crop=4096"], "every image is smaller"),
+        (["configs/smoke.py", "--set", "batch=0"], "batch must be 1 or more"),
+        (["configs/smoke.py", "--set", "seed=-1"], "seed must be 0 or more"),
+        (["configs/smoke.py", "--set", "crop=60"], "no multiple of"),
+        (["configs/base_jnd.py", "--set", "loss=foo"], "configs/base_jnd.py: "),
     ],
 )
 def test_mistakes_are_one_line_and_code_2(tmp_path, photos, capsys, change, message):

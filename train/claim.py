@@ -1,0 +1,77 @@
+"""Whose a workdir is: one run's, of one config, settings, images and targets, on all hosts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pathlib
+
+import numpy as np
+
+from jaxlic.files import disk
+from train.crops import Source
+from train.experiment import ConfigError
+from train.hosts import alike
+
+_OWN = ("config.py", "settings.json", "data.json")
+
+
+def digest(source: Source | None) -> str | None:
+    """SHA-256 of the names and sizes of images, which decide what is drawn when."""
+    if source is None:
+        return None
+    told = hashlib.sha256(json.dumps(list(source.names)).encode())
+    told.update(np.asarray(source.sizes, "<i8").tobytes())
+    return told.hexdigest()
+
+
+def claim(
+    workdir: pathlib.Path,
+    config: pathlib.Path,
+    settings: dict[str, str],
+    images: Source,
+    targets: Source | None = None,
+    *,
+    leads: bool = True,
+) -> None:
+    """Makes the workdir this run's; one that never got as far as a line is free.
+
+    Raises:
+        ConfigError: if it is another run's, or the processes do not do the same.
+    """
+    text = config.read_bytes()
+    data = {"images": digest(images), "targets": digest(targets)}
+    if not alike(json.dumps([settings, data], sort_keys=True).encode() + text):
+        raise ConfigError("the processes have different configs, settings, images or targets")
+    if not leads:
+        return
+    if workdir.is_file():
+        raise ConfigError(f"{workdir}: exists and is not a training run")
+    there = {path.name for path in workdir.iterdir()} if workdir.is_dir() else set()
+    recorded = workdir / "settings.json"
+    if recorded.is_file() and there - set(_OWN):
+        if _read(recorded) != settings or (workdir / "config.py").read_bytes() != text:
+            raise ConfigError(
+                f"{workdir}: holds a run of another config or other settings; "
+                "choose a new --workdir, or repeat the old command to resume"
+            )
+        known = workdir / "data.json"  # Runs of earlier releases have none.
+        if known.is_file() and _read(known) != data:
+            raise ConfigError(
+                f"{workdir}: holds a run on other images or targets than are there now; "
+                "choose a new --workdir, or resume with those that it began with"
+            )
+    elif there - set(_OWN):
+        raise ConfigError(f"{workdir}: exists and is not a training run")
+    workdir.mkdir(parents=True, exist_ok=True)
+    for name, content in (("data.json", data), ("settings.json", settings)):
+        line = json.dumps(content, indent=2, sort_keys=True) + "\n"
+        disk.write_bytes(workdir / name, line.encode())
+    disk.write_bytes(workdir / "config.py", text)
+
+
+def _read(path):
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise ConfigError(f"{path}: damaged ({error})") from error
