@@ -181,18 +181,34 @@ def paired(source: Source, targets: Source) -> Source:
     """The images of `targets` that belong to those of `source`, in its order.
 
     Raises:
-        DataError: if one is missing (names count but for the suffix) or of another size.
+        DataError: if one is missing, of another size, or could be one of several: one of the
+            same name counts, else the only one whose name is the same but for the suffix.
     """
-    by_name = {_stem(name): i for i, name in enumerate(targets.names)}
+    exact = {name: i for i, name in enumerate(targets.names)}
+    sharing, alike = _by_stem(source.names), _by_stem(targets.names)
     order = []
     for name, size in zip(source.names, source.sizes, strict=True):
-        i = by_name.get(_stem(name))
+        i = exact.get(name)
         if i is None:
-            raise DataError(f"{name}: has no target")
+            found = alike.get(_stem(name))
+            if found is None:
+                raise DataError(f"{name}: has no target")
+            if len(found) > 1:
+                raise DataError(f"{name}: its target may be {found[0]} or {found[1]}")
+            if len(others := sharing[_stem(name)]) > 1:
+                raise DataError(f"{found[0]}: may be the target of {others[0]} or {others[1]}")
+            i = exact[found[0]]
         if (targets.sizes[i] != size).any():
             raise DataError(f"{name}: its target is of another size")
         order.append(i)
     return _Ordered(targets, np.array(order, np.int64))
+
+
+def _by_stem(names: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(_stem(name), []).append(name)
+    return found
 
 
 def _stem(name):

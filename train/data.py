@@ -9,14 +9,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import pathlib
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 from jaxlic.errors import Error
-from jaxlic.files import images
+from jaxlic.files import disk, images
 from jaxlic.files.cache import cache_folder
 
 
@@ -100,9 +102,23 @@ def pack(
 def _decode_all(files, folder, target, track) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = pathlib.Path(tempfile.mkdtemp(dir=target.parent))
+    try:
+        listing = _decode(track(files), folder, scratch / "pixels.u8")
+        disk.write_bytes(scratch / "index.json", json.dumps(listing).encode())
+        try:
+            scratch.rename(target)
+        except OSError:  # Somebody else packed the same folder meanwhile.
+            if not (target / "index.json").is_file():
+                raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)  # It is gone if all went well.
+
+
+def _decode(files, folder, path) -> dict[str, list]:
+    """Writes the pixels of `files` to `path`, on disk when it returns; what to find there."""
     index, skipped, offset = [], [], 0
-    with open(scratch / "pixels.u8", "wb") as out:
-        for file in track(files):
+    with open(path, "wb") as out:
+        for file in files:
             name = file.relative_to(folder).as_posix()
             try:
                 pixels = images.read_rgb(file)
@@ -113,9 +129,6 @@ def _decode_all(files, folder, target, track) -> None:
             index.append((name, *pixels.shape[:2], offset))
             offset += pixels.size
         out.write(b"\0")  # An empty file cannot be mapped.
-    (scratch / "index.json").write_text(json.dumps({"images": index, "skipped": skipped}))
-    try:
-        scratch.rename(target)
-    except OSError:  # Somebody else packed the same folder meanwhile.
-        if not (target / "index.json").is_file():
-            raise
+        out.flush()
+        os.fsync(out.fileno())
+    return {"images": index, "skipped": skipped}

@@ -6,7 +6,7 @@ import argparse
 import json
 import pathlib
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -73,8 +73,12 @@ def main(argv: list[str] | None = None) -> int:
             parent=args.parent,
             small=args.small,
         )
-    except (Error, FileNotFoundError) as error:
+    except Error as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        place = "" if error.filename is None else f"{error.filename}: "
+        print(f"error: {place}{error.strerror or error}", file=sys.stderr)
         return 2
     return 0
 
@@ -96,7 +100,8 @@ def export(
 
     Raises:
         FileNotFoundError: if the run or its checkpoint is missing.
-        train.experiment.ConfigError: if its config cannot be used.
+        OSError: if its files cannot be read, or `out` not be made.
+        train.experiment.ConfigError: if its config, or what is recorded of it, cannot be used.
         train.saving.CheckpointError: if none of its checkpoints can be read.
         jaxlic.ModelError: if decoding with its parameters would not be exact.
     """
@@ -112,8 +117,8 @@ def export(
 
     if not (workdir / "settings.json").is_file():
         raise FileNotFoundError(f"{workdir}: not a training run")
-    settings = json.loads((workdir / "settings.json").read_text())
-    provenance = json.loads((workdir / "provenance.json").read_text())
+    settings = _recorded(workdir / "settings.json")
+    provenance = _recorded(workdir / "provenance.json")
     e = load_experiment(workdir / "config.py", settings)
     if folder is not None and (isinstance(e.codec, Rescaler) or e.teacher is not None):
         whose = "a student has its teacher's" if e.teacher else "a rescaler has no"
@@ -193,8 +198,20 @@ def calibrate(model: Model, packed: Source, *, held_out: int) -> TableSets:
     return {name: calibrated(rows, counts[name]) for name, rows in model.tables.items()}
 
 
+def _recorded(path: pathlib.Path) -> dict[str, Any]:
+    from train.experiment import ConfigError
+
+    try:
+        found = json.loads(path.read_text())
+    except ValueError as error:
+        raise ConfigError(f"{path}: damaged ({error})") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path}: damaged (no object)")
+    return found
+
+
 def _minutes(log: pathlib.Path) -> float:
-    """Time spent training, from the rates and steps in the log."""
+    """Time spent training: between the records in the log, but for the pauses of the run."""
     import datetime
 
     total, last = 0.0, None
@@ -204,7 +221,8 @@ def _minutes(log: pathlib.Path) -> float:
         except ValueError:
             continue  # Cut off when the run was killed.
         now = datetime.datetime.fromisoformat(record["time"])
-        if last is not None and record["kind"] != "resume":
+        # Logs of old runs have no "start".
+        if last is not None and record["kind"] not in ("start", "resume"):
             total += (now - last).total_seconds()
         last = now
     return total / 60

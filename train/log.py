@@ -48,7 +48,9 @@ def reporting(
             if kind == "resume":
                 console.print(f"resuming at step {step}", highlight=False)
             if kind == "note":
-                console.print(f"note: {metrics['text']}", highlight=False, soft_wrap=True)
+                # Names of files are not markup, whatever brackets they have.
+                text = f"note: {metrics['text']}"
+                console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
             if kind == "train":
                 bar.update(task, completed=step)
             record["time"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -57,7 +59,7 @@ def reporting(
             numbers = {n: value for n, value in record.items() if isinstance(value, float)}
             if numbers:
                 text = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
-                console.print(f"{kind} {step}  {text}", highlight=False)
+                console.print(f"{kind} {step}  {text}", highlight=False, markup=False)
                 for board in boards:
                     board(kind, step, numbers, {})
 

@@ -51,8 +51,8 @@ def run(
         e: what to train.
         workdir: receives `checkpoints/`.
         packed: the images.
-        log: called with a kind ("init", "train", "eval", "checkpoint", "resume", "note",
-            "pictures"), the step and metrics; those of a note are a `"text"`.
+        log: called with a kind ("start", "init", "train", "eval", "checkpoint", "resume",
+            "note", "pictures"), the step and metrics; those of a note are a `"text"`.
         max_minutes: stops, with a checkpoint, after this long.
         workers, processes, prefetch: who prepares batches, and how much memory those prepared
             ahead may take (see `feed.batches`); does not change them.
@@ -71,6 +71,7 @@ def run(
             `e.init_from`.
         train.saving.CheckpointError: if there are checkpoints, but none can be read.
     """
+    log("start", 0, {})  # What lies before it in the log, another process did.
     jitted = jit_step(e, jax.devices())
     replicated, sharded = placement(jax.devices())
     training, held_out = split(packed, e.held_out)
@@ -81,7 +82,10 @@ def run(
     first, state = _start(e, workdir, replicated, log)
     step, history, pace = first, History(e.max_skipped), Pace(e.batch)
 
-    with saver(workdir, e.seed) as checkpoints, tracing(workdir, profile) as trace:
+    with (
+        saver(workdir, e.seed, first=first) as checkpoints,
+        tracing(workdir, profile) as trace,
+    ):
         host = feed.batches(
             data,
             step,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
@@ -42,7 +44,47 @@ Copy it to a store as it is, with index.json (aws s3 cp --recursive, gcloud stor
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs the command. 0: done; 1: it could not be written; 2: the input; 130: Ctrl-C."""
+    """Runs the command. 0: done; 1: it could not be written; 2: the input; 130: Ctrl-C.
+
+    SIGTERM ends it with SystemExit(143), once what it wrote is removed.
+    """
+    args = _parser().parse_args(argv)
+
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    try:
+        with _sigterm_raises():
+            index = pack(
+                args.folder,
+                args.out,
+                format_=args.format,
+                shards=args.shards,
+                webp=args.webp,
+                workers=args.workers,
+                track=lambda files: track(files, "packing", console=console),
+            )
+    except Error as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {error.filename or args.out}: {error.strerror}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"stopped; {args.out} was not made", file=sys.stderr)
+        return 130
+    for _, reason in index.skipped:
+        console.print(f"skipped {reason}", highlight=False, markup=False, soft_wrap=True)
+    size = sum(size for _, size in index.shards)
+    print(
+        f"{args.out}: {len(index.names)} images in {len(index.shards)} shards, "
+        f"{size / 1e6:.1f} MB, {len(index.skipped)} skipped"
+    )
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m train.pack",
         description="Pack a folder of photographs into shards to train on.",
@@ -68,39 +110,21 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one a core)"
     )
-    args = parser.parse_args(argv)
+    return parser
 
-    from rich.console import Console
-    from rich.progress import track
 
-    console = Console(stderr=True)
+@contextlib.contextmanager
+def _sigterm_raises() -> Generator[None]:
+    """Makes SIGTERM an exception, so that what is half written is removed."""
+
+    def stop(*_: object) -> NoReturn:
+        raise SystemExit(143)  # As shells count: 128 and the signal's number.
+
+    before = signal.signal(signal.SIGTERM, stop)
     try:
-        index = pack(
-            args.folder,
-            args.out,
-            format_=args.format,
-            shards=args.shards,
-            webp=args.webp,
-            workers=args.workers,
-            track=lambda files: track(files, "packing", console=console),
-        )
-    except Error as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"error: {error.filename or args.out}: {error.strerror}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"stopped; {args.out} was not made", file=sys.stderr)
-        return 130
-    for _, reason in index.skipped:
-        console.print(f"skipped {reason}", highlight=False, markup=False, soft_wrap=True)
-    size = sum(size for _, size in index.shards)
-    print(
-        f"{args.out}: {len(index.names)} images in {len(index.shards)} shards, "
-        f"{size / 1e6:.1f} MB, {len(index.skipped)} skipped"
-    )
-    return 0
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class _Record(NamedTuple):

@@ -30,7 +30,7 @@ _BEFORE_DIGESTS = {"step", "seed", "data_position"}
 
 
 class CheckpointError(Error):
-    """Checkpoints none of which can be read."""
+    """Checkpoints none of which can be read, or that a run would write over."""
 
 
 class Restored(NamedTuple):
@@ -54,7 +54,8 @@ def digest(state: TrainState) -> str:
     for leaf in jax.tree.leaves(state):
         a = np.asarray(leaf)
         found.update(f"{a.dtype.str} {list(a.shape)}\0".encode())
-        found.update(np.ascontiguousarray(a).data)
+        # As bytes, since bfloat16 has no buffer of its own type.
+        found.update(np.ascontiguousarray(a).reshape(-1).view(np.uint8).data)
     return found.hexdigest()
 
 
@@ -72,10 +73,13 @@ def restore(workdir: pathlib.Path, template: TrainState) -> Restored | None:
         template: a state of the shapes, types and places to restore to.
 
     Raises:
-        CheckpointError: if there are checkpoints, but all are damaged.
+        CheckpointError: if there are checkpoints, but all are damaged or some hosts see none.
     """
     folder = workdir / _FOLDER
-    if not everywhere(folder.is_dir()):
+    seen = folder.is_dir()
+    if not everywhere(seen):
+        if not everywhere(not seen):
+            raise CheckpointError(f"{folder}: is not visible to every host")
         return None
     damaged: list[int] = []
     notes: list[str] = []
@@ -145,10 +149,17 @@ class Saver:
 
 
 @contextlib.contextmanager
-def saver(workdir: pathlib.Path, seed: int) -> Generator[Saver]:
+def saver(workdir: pathlib.Path, seed: int, *, first: int | None = None) -> Generator[Saver]:
     """A `Saver` for a run. Removes what a killed run left half written; waits at the end.
 
+    Args:
+        workdir: of the run.
+        seed: of the run.
+        first: the step it begins at; None to save after whatever is there.
+
     Raises:
+        CheckpointError: if there is one of a later step than `first`: those to come would
+            push it out.
         OSError: if a checkpoint could not be written.
     """
     folder = workdir / _FOLDER
@@ -157,6 +168,11 @@ def saver(workdir: pathlib.Path, seed: int) -> Generator[Saver]:
         with _one_line(folder):
             manager = ocp.CheckpointManager(folder.absolute(), options=options)
         try:
+            newest = manager.latest_step() or 0
+            if not everywhere(first is None or newest <= first):
+                raise CheckpointError(
+                    f"{folder}: holds step {newest}, but the run began at step {first}"
+                )
             yield Saver(manager, folder, seed)
         except BaseException:
             with contextlib.suppress(Exception):  # What stopped the run matters more.

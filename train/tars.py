@@ -44,6 +44,9 @@ def scan(file: BinaryIO, total: int, url: str) -> Iterator[tuple[str, int, bytes
         headers: Any = _Headers(file)
         with tarfile.open(fileobj=headers, mode="r:") as tar:
             for member in tar:
+                # Sizes in base 256 may be negative: the same header would come again.
+                if member.size < 0 or tar.offset <= member.offset:
+                    raise DataError(f"{url}: is damaged after byte {member.offset}")
                 start, end = member.offset_data, member.offset_data + member.size
                 if end > total:
                     raise DataError(f"{url}: is cut off within {member.name!r}")

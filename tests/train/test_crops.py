@@ -167,3 +167,28 @@ def test_targets_must_fit(folder, tmp_path):
     (other / "3.png").unlink()
     with pytest.raises(DataError, match=r"has no target|another size"):
         paired(packed, data.pack(other))
+
+
+class _Named:
+    """Images of one size, by their names alone."""
+
+    skipped = ()
+
+    def __init__(self, *names):
+        self.names, self.sizes = names, np.full((len(names), 2), 8)
+
+
+def test_targets_of_the_same_name_come_before_those_of_the_same_stem():
+    found = paired(_Named("a.jpg", "b.jpg", "a.png"), _Named("a.png", "b.tiff", "a.jpg"))
+    assert found.names == ["a.jpg", "b.tiff", "a.png"]
+    assert paired(_Named("a.png"), _Named("a.jpg", "a.png")).names == ["a.png"]
+
+
+def test_targets_that_are_ambiguous_are_errors_that_name_both():
+    with pytest.raises(DataError, match=r"^a\.png: its target may be a\.jpg or a\.tiff$"):
+        paired(_Named("a.png"), _Named("a.jpg", "a.tiff"))
+    for target in ("a.png", "a.tiff"):
+        with pytest.raises(DataError, match=rf"{target}: may be .* of a\.jpg or a\.png$"):
+            paired(_Named("a.jpg", "a.png"), _Named(target))
+    with pytest.raises(DataError, match=r"^a\.jpg: has no target$"):
+        paired(_Named("a.jpg", "a.png"), _Named("b.jpg"))

@@ -1,3 +1,6 @@
+import os
+import pathlib
+
 import numpy as np
 import pytest
 
@@ -36,3 +39,40 @@ def test_folders_without_images_are_errors(tmp_path, monkeypatch):
     (tmp_path / "empty" / "bad.png").write_bytes(b"x")
     with pytest.raises(DataError, match="none of its 1 images"):
         data.pack(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_decoding_that_is_stopped_leaves_nothing(folder, tmp_path, monkeypatch, error):
+    def failing(path):
+        raise error
+
+    monkeypatch.setattr(images, "read_rgb", failing)
+    with pytest.raises(type(error)):
+        data.pack(folder)
+    assert list((tmp_path / "cache" / "packed").iterdir()) == []
+
+
+def test_who_loses_a_race_takes_what_the_winner_made_and_leaves_nothing(folder, tmp_path):
+    def track(files):
+        data.pack(folder)  # Somebody else, meanwhile.
+        return files
+
+    assert len(data.pack(folder, track=track)) == 12
+    assert len(list((tmp_path / "cache" / "packed").iterdir())) == 1
+
+
+def test_pixels_are_on_disk_before_they_are_found(folder, monkeypatch):
+    flushed, rename = [], pathlib.Path.rename
+    fsync = os.fsync
+
+    def flush(handle):
+        flushed.append(os.fstat(handle).st_size)
+        fsync(handle)
+
+    def renamed(self, target):
+        assert (self / "pixels.u8").stat().st_size in flushed
+        return rename(self, target)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(pathlib.Path, "rename", renamed)
+    assert len(data.pack(folder)) == 12

@@ -20,3 +20,13 @@ def test_records_are_whole_lines_though_the_last_run_was_killed_in_one(tmp_path,
     assert records[2]["loss"] == 2.5
     shown = capsys.readouterr().err
     assert "note: " + "x" * 100 in shown and "train 4  loss 2.5" in shown
+
+
+def test_names_with_brackets_are_shown_as_they_are(tmp_path, capsys):
+    e = load_experiment("configs/smoke.py", {})
+    names = "a[/x].png b[red].png :x:.png"
+    with reporting(e, tmp_path, console=Console(stderr=True)) as log:
+        log("note", 0, {"text": names})
+        log("eval", 1, {"psnr[/x]": 2.5})
+    shown = capsys.readouterr().err
+    assert f"note: {names}" in shown and "eval 1  psnr[/x] 2.5" in shown

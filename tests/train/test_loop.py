@@ -6,10 +6,11 @@ import numpy as np
 import optax
 import pytest
 
+from train import loop
 from train.data import DataError, pack
 from train.experiment import ConfigError, load_experiment
 from train.loop import run
-from train.saving import is_sound, restore
+from train.saving import CheckpointError, is_sound, restore
 from train.step import init_state
 
 TOY = "tests/train/toy.py"
@@ -38,6 +39,7 @@ def test_worker_count_does_not_change_the_result(tmp_path, photos):
 def test_it_reports_and_evaluates_and_saves(tmp_path, photos):
     state, events = _run(tmp_path, photos, {"eval_every": 6}, "run")
     kinds = [kind for kind, _, _ in events]
+    assert kinds[0] == "start" and kinds.count("start") == 1
     assert kinds.count("train") == 3 and kinds[-1] == "checkpoint"
     evaluation = next(metrics for kind, _, metrics in events if kind == "eval")
     assert evaluation["bpp_20"] > 0 and 10 < evaluation["psnr_80"] < 60
@@ -104,10 +106,22 @@ def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(tmp_path, pho
     metadata = tmp_path / "run" / "checkpoints" / "2" / "state" / "_METADATA"
     metadata.write_bytes(b"")
     again, events = _run(tmp_path, photos, settings, "run")
-    assert [kind for kind, *_ in events] == ["note", "note", "resume", "train", "checkpoint"]
-    assert "checkpoints/2: damaged" in events[0][2]["text"] and events[2][1] == 1
+    kinds = [kind for kind, *_ in events]
+    assert kinds == ["start", "note", "note", "resume", "train", "checkpoint"]
+    assert "checkpoints/2: damaged" in events[1][2]["text"] and events[3][1] == 1
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(again), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_checkpoints_that_were_not_resumed_from_are_not_pushed_out(
+    tmp_path, photos, monkeypatch
+):
+    settings = {"steps": 2, "eval_every": 0}
+    _run(tmp_path, photos, settings, "run")
+    monkeypatch.setattr(loop, "restore", lambda *args: None)
+    with pytest.raises(CheckpointError, match="holds step 2, but the run began at step 0"):
+        _run(tmp_path, photos, settings, "run")
+    assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == ["2"]
 
 
 def test_crops_larger_than_the_images_are_an_error(tmp_path, photos):

@@ -1,3 +1,4 @@
+import signal
 import tarfile
 
 import numpy as np
@@ -100,6 +101,24 @@ def test_what_is_stopped_leaves_nothing(folder, tmp_path, capsys, monkeypatch, e
     assert _run(*command) == (130 if isinstance(error, KeyboardInterrupt) else 1)
     assert sorted(tmp_path.iterdir()) == before
     assert ("stopped; " if error.args == () else "No space") in capsys.readouterr().err
+
+
+def test_sigterm_leaves_nothing(folder, tmp_path, monkeypatch):
+    def write(path, records):
+        path.write_bytes(b"half")
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(pack.FORMATS["webdataset"].module, "write", write)
+    # Without the handler of `main` the test fails, and is not killed.
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        with pytest.raises(SystemExit) as caught:
+            _run(folder, tmp_path / "out")
+        assert caught.value.code == 143
+        assert signal.getsignal(signal.SIGTERM)(0, None) is None  # It is back.
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert [p.name for p in tmp_path.iterdir()] == ["photos"]
 
 
 def test_the_help_teaches(capsys):

@@ -94,7 +94,8 @@ def test_sigterm_saves_and_two_devices_share_the_batch(tmp_path, photos):
     )
     log = tmp_path / "run" / "metrics.jsonl"
     deadline = time.monotonic() + 240
-    while not log.exists() and process.poll() is None:
+    # The first line but "start" is of step 4.
+    while not (log.exists() and log.read_text().count("\n") > 1) and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)

@@ -1,5 +1,6 @@
 """What is saved is sound, what is read is what was saved, and nothing else is lost."""
 
+import hashlib
 import json
 import os
 import resource
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from train import saving
 from train.saving import CheckpointError, digest, is_sound, restore, saver, set_aside
 from train.step import TrainState
 
@@ -131,6 +133,41 @@ def test_a_single_bit_is_noticed():
     flipped = np.asarray(state.params["a"]).copy()
     flipped.view(np.uint32)[17] ^= 1
     assert digest(state.replace(ema={**state.ema, "a": flipped})) != digest(state)
+
+
+def test_moments_may_be_bfloat16(tmp_path):
+    half = _state(3).replace(opt_state=(jnp.linspace(0, 1, 9, dtype=jnp.bfloat16),))
+    with saver(tmp_path, seed=0) as checkpoints:
+        assert checkpoints.save(3, half)
+    found = restore(tmp_path, half)
+    assert found.step == 3 and not found.notes
+    assert digest(found.state) == digest(half) != digest(_state(3))
+
+
+def test_digests_are_those_of_earlier_versions():
+    leaf = np.arange(6, dtype="<f4").reshape(2, 3).T
+    expected = hashlib.sha256(b"<f4 [3, 2]\0" + leaf.tobytes()).hexdigest()
+    assert digest(leaf) == expected
+
+
+def test_a_folder_that_some_hosts_do_not_see_is_an_error(workdir, monkeypatch):
+    """Whatever holds here, does not on another host."""
+    monkeypatch.setattr(saving, "everywhere", lambda holds: False)
+    for place in (workdir, workdir / "nowhere"):
+        with pytest.raises(CheckpointError, match=r"is not visible to every host$"):
+            restore(place, _state(0))
+
+
+def test_a_run_does_not_save_below_what_it_did_not_resume_from(workdir):
+    for first in (0, 2):
+        with (
+            pytest.raises(CheckpointError, match=f"holds step 3, but .* at step {first}"),
+            saver(workdir, seed=0, first=first),
+        ):
+            raise AssertionError
+    with saver(workdir, seed=0, first=3) as checkpoints:
+        assert not checkpoints.save(3, _state(3, 3.0)) and checkpoints.save(4, _state(4))
+    assert _steps(workdir) == [3, 4]
 
 
 def test_checkpoints_without_a_digest_are_taken_with_a_line(workdir):

@@ -71,6 +71,18 @@ def test_damaged_tars_are_errors_that_name_them():
         _scan(bytes(broken))
 
 
+@pytest.mark.parametrize("size", [-512, -1, -1024])
+@pytest.mark.parametrize("at", [0, 512])
+def test_negative_sizes_are_damage(size, at):
+    """Of -512 bytes: the header after it is itself, for ever."""
+    info = tarfile.TarInfo("1.png")
+    info.size = size
+    header = info.tobuf(tarfile.GNU_FORMAT)
+    data = _tar(("0.png", b""))[:at] + header + bytes(2048)
+    with pytest.raises(DataError, match=rf"x\.tar: is (damaged after byte {at}|no unc)"):
+        _scan(data)
+
+
 def test_hostile_headers_are_no_more_than_errors():
     data = _tar(
         ("0.png", b"0" * 700), ("é" * 100 + ".png", b"1" * 700), format=tarfile.PAX_FORMAT
