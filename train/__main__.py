@@ -37,7 +37,7 @@ _PICTURES = 4
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs the command. 0: done, or stopped, saved; 1: it could not go on; 2: the input."""
+    """Runs the command. 0: done, or stopped, saved; 1: it could not go on; 2: the input; 130."""
     parser = _parser()
     args = parser.parse_args(argv)
     if args.compile_for is not None:
@@ -66,6 +66,9 @@ def main(argv: list[str] | None = None) -> int:
         text = f"{place}{error.strerror or error}"
         print(f"error: {text}; the last checkpoint is kept", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:  # Before the loop, which answers it itself.
+        print("stopped before the first step", file=sys.stderr)
+        return 130
     return 0 if finished else args.stopped
 
 

@@ -119,3 +119,12 @@ def test_what_cannot_be_written_or_read_is_one_line(tmp_path, photos, capsys):
 def test_exporting_nothing_is_an_error(tmp_path, capsys):
     assert export.main([str(tmp_path), str(tmp_path / "out")]) == 2
     assert "not a training run" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_images_are_read_is_one_line(tmp_path, photos, capsys, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("train.__main__._images", interrupted)
+    assert main(["configs/smoke.py", "--workdir", str(tmp_path), "--data", str(photos)]) == 130
+    assert capsys.readouterr().err == "stopped before the first step\n"
