@@ -37,7 +37,7 @@ _PICTURES = 4
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs the command. 0: done, or stopped, saved; 1: it could not go on; 2: the input; 130."""
+    """Runs the command. 0: done, or stopped, saved; 1: it failed; 2: input; 130: Ctrl-C."""
     parser = _parser()
     args = parser.parse_args(argv)
     if args.compile_for is not None:
