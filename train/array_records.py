@@ -6,6 +6,7 @@ file system alone.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import pathlib
@@ -67,7 +68,8 @@ class Reader:
         from array_record.python.array_record_data_source import ArrayRecordDataSource
 
         self._urls = urls
-        # Files are opened when they are first read, in each process.
+        _room(len(urls))
+        # Files are opened when they are first read, in each process, and stay open.
         self._files: list[Any] = [
             ArrayRecordDataSource([_Whole(url, 0, count, count)])
             for url, count in zip(urls, counts, strict=True)
@@ -88,6 +90,18 @@ class Reader:
         if len(data) != size:
             raise ImageError(f"{self._urls[shard]}: record {number} is of another length")
         return data
+
+
+def _room(files: int) -> None:
+    """Lets this process, and those it starts, open so many more files if the system does."""
+    import resource  # Not on Windows, where there is no array_record either.
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return
+    wanted = soft + files if hard == resource.RLIM_INFINITY else min(soft + files, hard)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _check_broken(error: Exception, url: str) -> None:

@@ -56,3 +56,16 @@ def test_a_file_that_goes_is_not_taken_for_broken_records(tmp_path):
     read = array_records.Reader([str(tmp_path / "gone.arrayrecord")], [8])
     with pytest.raises(DataError, match=r"gone\.arrayrecord"):
         read(0, 0, 10)
+
+
+def test_there_is_room_for_a_file_a_shard():
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    try:
+        array_records._room(100)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 356
+        array_records._room(10**9)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] in (before[1], 356)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
