@@ -6,6 +6,7 @@ import argparse
 import json
 import pathlib
 import sys
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -149,13 +150,17 @@ def export(
     if e.teacher is not None:
         description["parent"] = parent = e.teacher if parent is None else parent
         tables = load_model(parent, builders=e.builders).tables
-    save_model(out, params, e.spec, description, tables, builders=e.builders, small=small)
-    if folder is not None:
-        description["training"]["calibrated_on"] = _CROPS
-        tables = calibrate(
-            load_model(out, builders=e.builders), images_at(folder), held_out=e.held_out
-        )
+
+    def save(out: pathlib.Path) -> None:
         save_model(out, params, e.spec, description, tables, builders=e.builders, small=small)
+
+    if folder is not None:
+        with tempfile.TemporaryDirectory() as scratch:  # Symbols are those of rounded weights.
+            save(pathlib.Path(scratch))
+            model = load_model(scratch, builders=e.builders)
+        tables = calibrate(model, images_at(folder), held_out=e.held_out)
+        description["training"]["calibrated_on"] = _CROPS
+    save(out)
 
 
 def calibrate(model: Model, packed: Source, *, held_out: int) -> TableSets:

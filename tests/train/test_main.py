@@ -74,6 +74,7 @@ def test_a_rescaler_is_trained_and_exported(tmp_path, photos, photo, capsys):
     command = [str(run), str(tmp_path / "none"), "--calibrate", str(photos)]
     assert export.main(command) == 2
     assert "none to calibrate" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize(
