@@ -1,8 +1,7 @@
 """The vocabulary: what a codec is, what it returns, what a loss is, how a model is named.
 
-Images are float32 `[B, H, W, 3]` in [0, 1]. Latents are in units of their quantisation
-step. Rates are bits, divided by pixels only in reports. Quality is a number in [1, 100].
-Pixels are uint8, on the host and in windows.
+Images are float32 `[B, H, W, 3]` in [0, 1], pixels uint8. Latents are in units of their
+quantisation step, rates bits, divided by pixels only in reports, qualities in [1, 100].
 """
 
 from __future__ import annotations
@@ -198,8 +197,7 @@ class Refiner(NamedTuple):
         denoise: the network.
         deviation: quality to the unit of residuals, as a part of the image's range.
         halo: how far from a pixel, in pixels, the network looks; a multiple of the stride.
-        direct: what is sampled is the image less grey, and not less the decoded picture.
-        deterministic: it was trained without noise: one evaluation, of nothing.
+        direct, deterministic: as of `codecs.refined.Refined`.
     """
 
     denoise: Denoise

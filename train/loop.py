@@ -109,8 +109,7 @@ def run(
             history.add(step, metrics)
             pace.step(waited)
             if step % e.log_every == 0 or step == e.steps:
-                means = history.means()
-                log("train", step, {**means, **pace.line()})
+                log("train", step, {**history.means(), **pace.line()})
                 history.check()
             if e.eval_every and held_out and (step % e.eval_every == 0 or step == e.steps):
                 log("eval", step, evaluate(e, state.ema, packed, held_out))
