@@ -29,9 +29,9 @@ class TrainState:
 
 def init_state(e: Experiment, start: Params | None = None) -> TrainState:
     """The state before the first step; arrays of `start` replace fresh ones (`adopt`)."""
-    side, stride = e.crop + 2 * e.margin, e.codec.stride
-    if side % stride:
-        raise ConfigError(f"crops of {side}, margins included, are no multiple of {stride}")
+    stride = e.codec.stride
+    if e.crop % stride:
+        raise ConfigError(f"crop must be a multiple of {stride}, got {e.crop}")
     example = jnp.zeros((1, stride, stride, 3))
     params = e.codec.init(example, prng.stream(jax.random.key(e.seed), "init"))
     if start is not None:

@@ -86,7 +86,7 @@ def test_a_rescaler_is_trained_and_exported(tmp_path, photos, photo, capsys):
         (["configs/smoke.py", "--set", "crop=4096"], "every image is smaller"),
         (["configs/smoke.py", "--set", "batch=0"], "batch must be 1 or more"),
         (["configs/smoke.py", "--set", "seed=-1"], "seed must be 0 or more"),
-        (["configs/smoke.py", "--set", "crop=60"], "no multiple of"),
+        (["configs/smoke.py", "--set", "crop=60"], "crop must be a multiple of"),
         (["configs/base_jnd.py", "--set", "loss=foo"], "configs/base_jnd.py: "),
     ],
 )
