@@ -17,11 +17,14 @@ from jaxlic.models import Spec
 from train.experiment import Experiment
 from train.parts import by_part
 
+_STREAM = r"params/(gain|inverse_gain|hyper_synthesis|prior|context)/"
+
 
 def experiment(
     *,
     analysis: bool = True,
     synthesis: bool = True,
+    transforms_only: bool = False,
     pyramid: str = "muon",
     steps: int = 60_000,
     batch: int = 8,
@@ -51,7 +54,8 @@ def experiment(
     `context_rate` for the context, with Muon; the others with Adam: `gain_rate` for the
     quantisation steps, `linear_rate` for the prediction of the lowest frequencies, whose
     inputs are in the thousands, `learning_rate` for the rest. Without `analysis` or
-    `synthesis` that transform has no pyramid.
+    `synthesis` that transform has no pyramid. `transforms_only` keeps to the bit what files are
+    read with, so that those that there are can still be read with the weights that come of it.
     """
     widths = {} if analysis else {"analysis_widths": []}
     if not synthesis:
@@ -77,6 +81,7 @@ def experiment(
             warmup=warmup,
             falling=int(decay * steps),
             steps=steps,
+            fixed=None if not transforms_only else _STREAM,
         ),
         crop=crop,
         batch=batch,

@@ -75,6 +75,9 @@ def test_two_sources_of_one_target_are_refused(tmp_path, photo_file, capsys):
         (["info", "missing.jlic"], "no such file"),
         (["info", "{photo}"], "not a .jlic file"),
         (["decompress", "{photo}", "-o", "x.tiff"], "not a .jlic file"),
+        # Before anything is read: the photograph is no .jlic file.
+        (["decompress", "{photo}", "-o", "x.gif"], "x.gif: cannot write images of type .gif"),
+        (["upscale", "{photo}", "-o", "x"], "x: cannot write images of type (none)"),
         (["compress", "{photo}", "--model", "nosuch"], "no model called 'nosuch'"),
         (["compress", "{photo}", "-o", "no/where/x.jlic", "--model", "nosuch"], "no model"),
         (["eval", "missing"], "missing: no such folder"),

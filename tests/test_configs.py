@@ -1,6 +1,8 @@
 """Every config builds and its step type-checks, by abstract evaluation alone."""
 
 import pathlib
+import re
+import runpy
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +10,7 @@ import pytest
 
 pytest.importorskip("optax")
 
+from jaxlic.files import weights
 from jaxlic.ops.platforms import traced_for
 from train.experiment import load_experiment
 from train.step import init_state, make_step
@@ -28,7 +31,10 @@ SETTINGS = {
         },
     ],
     "refiner": [{"deterministic": "true", "rho": "0"}],
-    "pyramid": [{"analysis": "false", "synthesis": "false", "pyramid": "adam"}],
+    "pyramid": [
+        {"analysis": "false", "synthesis": "false", "pyramid": "adam"},
+        {"transforms_only": "true"},
+    ],
     "mbt2018_mean": [_MEMORY],
     "sic": [{"builder": "sic.swin", "metric": "none", "consistent": "0", "crop": "64"}],
 }
@@ -61,3 +67,14 @@ def _check(e):
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
 def test_the_docstring_has_the_command(path):
     assert f"python -m train configs/{path.name}" in path.read_text()
+
+
+def test_transforms_alone_leave_alone_what_files_are_read_with():
+    path = CONFIGS[0].parent / "pyramid.py"
+    stays = re.compile(runpy.run_path(str(path))["_STREAM"])
+    e = load_experiment(path, {"transforms_only": "true"})
+    shapes = weights.flat(jax.eval_shape(lambda: init_state(e)).params)
+    told = tuple(e.codec.entropy_path)
+    assert {n for n in shapes if n.startswith(told)} <= set(filter(stays.match, shapes))
+    trained = {n.split("/")[1] for n in shapes if not stays.match(n)}
+    assert trained == {"analysis_transform", "synthesis_transform", "hyper_analysis"}

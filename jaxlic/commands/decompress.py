@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxlic.commands import options
-from jaxlic.commands.files import SUFFIX, Todo, each, jobs, read, write_picture
+from jaxlic.commands.files import SUFFIX, Todo, each, jobs, read, to_images, write_picture
 from jaxlic.commands.messages import STREAM, counting, tell
 from jaxlic.errors import UsageError
 
@@ -129,7 +129,7 @@ def refining(argv: Sequence[str]) -> list[str]:
 
 def run(args: argparse.Namespace) -> int:
     """Files to images."""
-    todo = jobs(args, lambda folder: sorted(folder.rglob("*" + SUFFIX)), ".png")
+    todo = to_images(jobs(args, lambda folder: sorted(folder.rglob("*" + SUFFIX)), ".png"))
     asked = (args.steps, args.strength, args.budget, args.refiner)
     if args.refine:
         return _refined(args, todo)

@@ -88,6 +88,21 @@ def jobs(args: argparse.Namespace, find: Find, suffix: str) -> Todo:
     return Todo(left, several, len(errors), len(found) - len(left))
 
 
+def to_images(todo: Todo) -> Todo:
+    """`todo`, before anything is computed for an image whose name no format has.
+
+    Raises:
+        UsageError: if there is one.
+    """
+    from jaxlic.files.images import WRITTEN
+
+    for _, target in todo.jobs:
+        if target is not STREAM and target.suffix.lower() not in WRITTEN:
+            suffix = target.suffix or "(none)"
+            raise UsageError(f"{target}: cannot write images of type {suffix}")
+    return todo
+
+
 def each(todo: Todo, work: Callable[[pathlib.Path, pathlib.Path], str], label: str) -> int:
     """Does all jobs; a bad one is reported and does not keep the others from being done."""
     written, failed, heard = 0, todo.refused, True

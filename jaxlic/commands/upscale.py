@@ -8,7 +8,7 @@ import pathlib
 from typing import Any
 
 from jaxlic.commands import options
-from jaxlic.commands.files import each, jobs, picture, write_picture
+from jaxlic.commands.files import each, jobs, picture, to_images, write_picture
 from jaxlic.commands.messages import tell
 
 
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     """Thumbnails to images."""
     from jaxlic.files import images
 
-    todo = jobs(args, images.find, ".png")
+    todo = to_images(jobs(args, images.find, ".png"))
     from jaxlic import thumbnail
 
     def work(source: pathlib.Path, target: pathlib.Path) -> str:

@@ -61,8 +61,8 @@ def with_jax(batch: int, size: int, layers: bool, plain: bool) -> Rows:
 
     if plain:
         conv.conv2d = _plain_conv
-        conv.conv2d_transpose = lambda x, kernel, *, stride, precision=None: lax.conv_transpose(
-            x, kernel, (stride, stride), "SAME"
+        conv.conv2d_transpose = lambda x, kernel, *, stride=2, result=None: lax.conv_transpose(
+            x, kernel, (stride, stride), "SAME", preferred_element_type=result
         )
 
     def layer(kind, channels, features, place):
@@ -131,7 +131,7 @@ def with_jax(batch: int, size: int, layers: bool, plain: bool) -> Rows:
     return {"step": step}
 
 
-def _plain_conv(x, kernel, *, stride=1, padding=None, precision=None):
+def _plain_conv(x, kernel, *, stride=1, padding=None, precision=None, result=None):
     from jax import lax
 
     from jaxlic.nn.conv import same_padding
@@ -142,6 +142,8 @@ def _plain_conv(x, kernel, *, stride=1, padding=None, precision=None):
         (stride, stride),
         padding or same_padding(kernel.shape[0]),
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        precision=precision,
+        preferred_element_type=result,
     )
 
 
