@@ -7,7 +7,7 @@ import math
 import re
 import time
 from collections import Counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from jax.experimental import topologies
@@ -93,11 +93,11 @@ def cost(e: Experiment, m: Machine, *, quick: bool = False) -> Cost:
                 "on the host, such as real files, has no place there (--set real=false)"
             ) from error
     try:
-        compiled = lowered.compile(compiler_options=_QUICK if quick else None)
+        compiled = _compiled(lowered, _QUICK if quick else {})
     except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        raise MachineError(_too_big(e, m, error)) from error
+        if "RESOURCE_EXHAUSTED" in str(error):
+            raise MachineError(_too_big(e, m, error)) from error
+        raise MachineError(f"{m.name}: its compiler failed ({one_line(error)})") from error
     statistics = compiled.memory_analysis()
     memory = int(statistics.peak_memory_in_bytes)
     if memory > m.chip.memory:
@@ -108,6 +108,19 @@ def cost(e: Experiment, m: Machine, *, quick: bool = False) -> Cost:
     traffic = found.get("bytes accessed")
     counted = collectives(compiled.as_text() or "")
     return Cost(len(there), memory, flops, traffic, counted, time.monotonic() - began, quick)
+
+
+def _compiled(lowered: Any, options: dict[str, Any]) -> Any:
+    """Compiled; without Triton's products where those have no tiles that fit.
+
+    On a GPU that is there tiles are found by trying, and where none fits the library multiplies.
+    """
+    try:
+        return lowered.compile(compiler_options=options or None)
+    except jax.errors.JaxRuntimeError as error:
+        if "tile sizes" not in str(error):
+            raise
+        return lowered.compile(compiler_options=options | {"xla_gpu_enable_triton_gemm": False})
 
 
 def collectives(hlo: str) -> Counter[tuple[str, int]]:

@@ -72,3 +72,28 @@ def test_what_does_not_fit_says_by_how_much(here, monkeypatch):
     )
     text = cost._too_big(e, HERE, error)
     assert "needs 53.67 GiB a device, 37.92 more than its 15.75" in text and "batch" in text
+
+
+class Lowered:
+    """A compiler that says `errors` before it succeeds, and notes what it was asked."""
+
+    def __init__(self, *errors):
+        self.errors, self.asked = list(errors), []
+
+    def compile(self, compiler_options):
+        self.asked.append(compiler_options)
+        if self.errors:
+            raise jax.errors.JaxRuntimeError(self.errors.pop(0))
+        return "program"
+
+
+def test_products_without_tiles_are_left_to_the_library():
+    lowered = Lowered("INTERNAL: Couldn't find output tile sizes that satisfy hlo")
+    assert cost._compiled(lowered, {"a": 1}) == "program"
+    assert lowered.asked == [{"a": 1}, {"a": 1, "xla_gpu_enable_triton_gemm": False}]
+
+
+def test_a_compiler_that_fails_is_a_line(here, monkeypatch):
+    monkeypatch.setattr(cost, "_compiled", lambda *_: Lowered("INTERNAL: oh\nno").compile({}))
+    with pytest.raises(MachineError, match=r"its compiler failed \(INTERNAL: oh no\)"):
+        cost.cost(load_experiment("configs/smoke.py", {"batch": 2}), HERE)
