@@ -5,7 +5,11 @@ python -m train configs/pyramid.py --workdir runs/pyramid --data FOLDER --set in
 python -m train.export runs/pyramid jaxlic/weights/pyramid --number 4 --calibrate FOLDER --small
 
 Or from the shipped weights: --set init_from=pyramid. From scratch: leave out the first line and
-`--set`.
+`--set`. To go on so that files of the shipped weights stay readable:
+
+python -m train configs/pyramid.py --workdir runs/on --data FOLDER \
+    --set init_from=pyramid decoder_only=true
+python -m train.export runs/on OUT --number 4 --stream pyramid --small
 """
 
 import functools
@@ -15,16 +19,14 @@ from jaxlic.codecs.pyramid import LAMBDAS
 from jaxlic.losses.rate_distortion import rate_distortion
 from jaxlic.models import Spec
 from train.experiment import Experiment
-from train.parts import by_part
-
-_STREAM = r"params/(gain|inverse_gain|hyper_synthesis|prior|context)/"
+from train.parts import ENCODER, by_part
 
 
 def experiment(
     *,
     analysis: bool = True,
     synthesis: bool = True,
-    transforms_only: bool = False,
+    decoder_only: bool = False,
     pyramid: str = "muon",
     steps: int = 60_000,
     batch: int = 8,
@@ -54,9 +56,11 @@ def experiment(
     `context_rate` for the context, with Muon; the others with Adam: `gain_rate` for the
     quantisation steps, `linear_rate` for the prediction of the lowest frequencies, whose
     inputs are in the thousands, `learning_rate` for the rest. Without `analysis` or
-    `synthesis` that transform has no pyramid. `transforms_only` keeps to the bit what files are
-    read with, so that those that there are can still be read with the weights that come of it.
+    `synthesis` that transform has no pyramid. `decoder_only` trains the synthesis alone: with
+    the weights that come of it files that there are can be read, and new ones are the same.
     """
+    if pyramid not in ("muon", "adam"):
+        raise ValueError(f"pyramid is muon or adam, not {pyramid}")
     widths = {} if analysis else {"analysis_widths": []}
     if not synthesis:
         widths["synthesis_widths"] = [0, 64, 0]
@@ -68,7 +72,7 @@ def experiment(
         linear=linear_rate,
         pyramid=pyramid_rate,
     )
-    with_muon = {"context", pyramid} if pyramid != "muon" else {"context", "pyramid"}
+    with_muon = {"context", "pyramid"} if pyramid == "muon" else {"context"}
     return Experiment(
         name="pyramid",
         spec=spec,
@@ -81,7 +85,7 @@ def experiment(
             warmup=warmup,
             falling=int(decay * steps),
             steps=steps,
-            fixed=None if not transforms_only else _STREAM,
+            fixed=ENCODER if decoder_only else None,
         ),
         crop=crop,
         batch=batch,

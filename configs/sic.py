@@ -9,8 +9,7 @@ Against a critic, in a run of its own from the weights of this one, as in the pa
 python -m train configs/sic.py --workdir runs/sic_gan --data FOLDER \
     --set adversarial=true init_from=mysic
 
-With `--set init_from=pyramid` the first line is not needed, but the six arrays
-that are narrower here start fresh.
+The paper's size, from nothing: --set builder=sic.swin decoder_only=false init_from=none
 """
 
 import jax
@@ -23,9 +22,7 @@ from jaxlic.models import Spec
 from jaxlic.nn.critic import PatchCritic
 from train.adversary import beside_a_critic
 from train.experiment import Experiment
-from train.parts import by_part
-
-_ENCODER = r"params/(analysis_transform|gain|hyper_analysis|hyper_synthesis|prior|context)/"
+from train.parts import ENCODER, by_part
 
 
 def experiment(
@@ -55,7 +52,7 @@ def experiment(
     decay: float = 0.5,
     clip: float = 0.5,
     ema: float = 0.999,
-    init_from: str | None = None,
+    init_from: str | None = "sic",
     eval_every: int = 1000,
     log_every: int = 50,
     seed: int = 3407,
@@ -75,6 +72,8 @@ def experiment(
         learning_rate to decay: as of `configs/pyramid.py`, the fine plane with the context.
         clip: of the gradient's norm, the paper's.
     """
+    if decoder_only and (init_from is None or builder != "sic.lapped"):
+        raise ValueError("decoder_only goes with init_from and sic.lapped, else =false")
     distance = None
     if metric != "none":
         measure = perceptual(metric, path=metric_path).distance
@@ -97,7 +96,7 @@ def experiment(
         falling=int(decay * steps),
         steps=steps,
         clip=clip,
-        fixed=_ENCODER if decoder_only else None,
+        fixed=ENCODER if decoder_only else None,
     )
     if adversarial:
         optimizer = beside_a_critic(optimizer, optax.adamw(critic_rate))

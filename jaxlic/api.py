@@ -78,6 +78,7 @@ class ImageCodec:
             hundredths / bitstream.QUALITY_STEPS,
             effort=effort,
             range_coder=chosen,
+            counts=self.counts,
             track=track,
         )
         return self._packed(picture, payloads, hundredths, chosen.number)
@@ -137,12 +138,12 @@ class ImageCodec:
     ) -> Picture:
         """As `decompress`, with alpha and colour profile apart, and notes on what is missing.
 
-        `detail` says what is drawn for levels that are not there; by default its defaults.
+        `detail` says what is drawn for levels that are not there; nothing, unless it is given.
         `finish` makes other pixels of them in the end, given the latents and the quality too;
         `jaxlic.refiner` does.
 
         Raises:
-            BitstreamError: if the file is damaged, is larger, or another model wrote it.
+            BitstreamError: as of `decompress`. Error: if there is no such detail.
         """
         forks.check()
         file = bitstream.unpack(data)
@@ -155,7 +156,7 @@ class ImageCodec:
             m.tables,
             file.payloads,
             counts=self.counts,
-            detail=detail or Detail(),
+            detail=detail,
             finish=finish,
             **settings,
         )
@@ -217,10 +218,10 @@ class ImageCodec:
                 f"written by model {name_of(h)}, not by {m.id} ({m.stream.hex()})"
             )
         expected = sum(1 for _ in tiles(*padded(h.height, h.width, g.stride), 0))
-        if h.tiles != expected or h.levels > g.levels:
+        if h.tiles != expected or h.levels != g.levels:
             raise BitstreamError(
                 f"holds {h.tiles} tiles of {h.levels} levels, but such an image has "
-                f"{expected} of at most {g.levels}"
+                f"{expected} of {g.levels}"
             )
         return dict(
             shape=(h.height, h.width),
@@ -287,7 +288,7 @@ def load_for(
 def _asked(images, quality, coder, max_pixels):
     """The pictures, the entropy coder, and the quality in hundredths. Raises Error."""
     forks.check()
-    pictures = [x if isinstance(x, Picture) else held.picture(x) for x in images]
+    pictures = [x if isinstance(x, Picture) else held.picture(x, max_pixels) for x in images]
     _check_quality(quality)
     for picture in pictures:
         held.check(picture, max_pixels)

@@ -164,10 +164,15 @@ def latents(
         shape: height and width of the image.
         detail: what is drawn for levels that are not there; None for their means.
 
+    All tiles are decoded at the lowest level that any of them has.
+
     Raises:
         BitstreamError: if they do not decode.
+        Error: if there is no such detail.
     """
-    g = codec.geometry
+    g, level = codec.geometry, min(map(len, payloads))
+    if detail is not None:
+        detail.check()
     height, width = padded(*shape, g.stride)
     y_hat = np.empty((height // g.latent_stride, width // g.latent_stride, g.latents), "f4")
     for i, tile in enumerate(tiles(height, width, g.halo, edge=edge)):
@@ -175,7 +180,7 @@ def latents(
         inner = tile.shrunk(g.latent_stride)
         (top, left), (bottom, right) = inner.start, inner.stop
         y_hat[top:bottom, left:right] = codec.decode(
-            params, tables, payloads[i], quality, inner.shape, range_coder, own
+            params, tables, payloads[i][:level], quality, inner.shape, range_coder, own
         )
     return y_hat
 
@@ -225,16 +230,13 @@ def decompress(
     detail: Detail | None = None,
     finish: Finish | None = None,
 ) -> np.ndarray:
-    """As `latents`, to the image, uint8 `[*shape, 3]`; `finish` has the last word.
-
-    All tiles are decoded at the lowest level that any of them has.
-    """
+    """As `latents`, to the image, uint8 `[*shape, 3]`; `finish` has the last word."""
     level = min(map(len, payloads))
     y_hat = latents(
         codec,
         params,
         tables,
-        [tile[:level] for tile in payloads],
+        payloads,
         shape,
         quality,
         range_coder=range_coder,

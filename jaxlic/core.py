@@ -229,7 +229,7 @@ class Codec(NamedTuple):
         refiner: of codecs that can refine what they decoded (`codecs/refined.py`).
         exact: whether `decode` computes in integers. If not, payloads carry a checksum of
             their symbols, and may be refused on another machine than the one that wrote them.
-        search: a slower `encode` for smaller files, or None.
+        search: a slower `encode` for files that are smaller at equal PSNR, or None.
         lmbda: what `search` minimises, by quality: bits a pixel plus this times 255**2 MSE.
     """
 

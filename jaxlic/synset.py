@@ -42,16 +42,20 @@ def members(
     Raises:
         BitstreamError: as of `ImageCodec.decode`.
         UsageError: if the file has not so many levels.
-        Error: if `samples` is below 1.
+        Error: if `samples` is below 1, or `detail` is none.
     """
     if samples < 1:
         raise Error(f"samples must be 1 or more, got {samples}")
+    detail.check()
+    cut = bitstream.unpack(data).missing
     data = levels.truncate(data, level=level)
     whole, written = levels.count(data)
     for number in range(detail.member, detail.member + samples):
         own = detail._replace(member=number)
         picture = codec.decode(data, detail=own, max_pixels=max_pixels)
-        yield dataclasses.replace(picture, text=caption(whole, written, own))
+        # Nothing is cut off that was asked to be left out.
+        notes = picture.notes if cut else ()
+        yield dataclasses.replace(picture, notes=notes, text=caption(whole, written, own))
 
 
 def caption(whole: int, written: int, detail: Detail) -> str:
@@ -75,13 +79,36 @@ def spread_map(pictures: Sequence[np.ndarray]) -> np.ndarray:
     Raises:
         Error: if there are fewer than two pictures.
     """
-    if len(pictures) < 2:
-        raise Error("a map takes two members or more")
-    total = np.zeros(pictures[0].shape, np.int64)
-    squares = np.zeros_like(total)
+    spread = Spread()
     for picture in pictures:
-        total += picture
-        squares += picture.astype(np.int64) ** 2
-    count = len(pictures)
-    variance = (count * squares - total**2).max(axis=-1) / count**2
-    return np.minimum(np.rint(MAP_SCALE * np.sqrt(variance)), 255).astype(np.uint8)
+        spread.add(picture)
+    return spread.drawn()
+
+
+class Spread:
+    """Sums over members as they come: 24 bytes a pixel, however many (to 66,000) there are."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.total = self.squares = np.zeros(0, np.uint32)
+
+    def add(self, picture: np.ndarray) -> None:
+        """Counts one, uint8 `[H, W, 3]`, in."""
+        if not self.count:
+            self.total = np.zeros(picture.shape, np.uint32)
+            self.squares = np.zeros(picture.shape, np.uint32)
+        for row, total, squares in zip(picture, self.total, self.squares, strict=True):
+            total += row
+            squares += np.square(row, dtype=np.uint32)
+        self.count += 1
+
+    def drawn(self) -> np.ndarray:
+        """As `spread_map`."""
+        if self.count < 2:
+            raise Error("a map takes two members or more")
+        out = np.empty(self.total.shape[:2], np.uint8)
+        for row, total, squares in zip(out, self.total, self.squares, strict=True):
+            mean = total / self.count
+            variance = np.maximum(squares / self.count - mean**2, 0).max(axis=-1)
+            row[:] = np.minimum(np.rint(MAP_SCALE * np.sqrt(variance)), 255)
+        return out

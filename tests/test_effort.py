@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -62,11 +64,28 @@ def test_the_plain_encoding_is_kept_where_it_is_better(tiny, photo):
     assert effort.compress(bad, params, tables, photo, QUALITY, effort=3) == plain
 
 
+def test_a_search_that_is_given_up_leaves_the_other_tiles_as_they_were(tiny, photo):
+    plain = coding.compress(*tiny, photo, QUALITY, edge=128)
+    steps = effort.STEPS[1] + 1  # The first tile has ended, the second has not.
+    found = effort.compress(
+        *tiny,
+        photo,
+        QUALITY,
+        effort=1,
+        edge=128,
+        track=lambda work, total: itertools.islice(work, steps),
+    )
+    assert len(found) == 4 and found[2:] == plain[2:]
+    before, after = (_worth(*tiny, photo, p, edge=128) for p in (plain, found))
+    assert after <= before
+
+
 def test_efforts_that_are_not_there_are_refused(tiny, photo):
     codec, params, tables = tiny
-    for wrong in (-1, 4):
+    for wrong in (-1, 4, 1.0):
         with pytest.raises(Error, match="effort must be 0 to 3"):
             effort.compress(*tiny, photo, QUALITY, effort=wrong)
     without = codec._replace(search=None)
+    without = without._replace(analyse=None)  # Told before anything is computed.
     with pytest.raises(ModelError, match="only effort 0"):
         effort.compress(without, params, tables, photo[:64, :64], QUALITY, effort=1)

@@ -96,6 +96,13 @@ def test_settings_out_of_bounds_are_refused(folder, settings):
     _refused(folder)
 
 
+@pytest.mark.parametrize("builder", ["pyramid.lapped", "sic.lapped"])
+@pytest.mark.parametrize("name", ["blocks", "analysis_depths", "synthesis_depths"])
+def test_depths_out_of_bounds_are_refused(folder, builder, name):
+    _describe(folder, {"builder": builder, "settings": {name: [1024, 1024, 1024]}})
+    _refused(folder)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

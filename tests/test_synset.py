@@ -7,7 +7,7 @@ from PIL import Image
 import jaxlic
 from jaxlic import synset
 from jaxlic.cli import main
-from jaxlic.entropy.detail import Detail
+from jaxlic.entropy.detail import MEAN, Detail
 from jaxlic.errors import BitstreamError, Error, UsageError
 from jaxlic.files import bitstream, levels
 from tests.levelled import LEVELS, QUALITY, folder
@@ -65,6 +65,22 @@ def test_members_that_cannot_be_are_refused(codec, data):
         list(synset.members(codec, data, level=9))
     with pytest.raises(Error, match="samples"):
         list(synset.members(codec, data, samples=0))
+    for wrong in (dict(sampler="gausian"), dict(seed=-1), dict(member=2**32)):
+        with pytest.raises(Error, match=r"(samplers are|seed must|member must)"):
+            codec.decode(data, detail=Detail(**wrong))
+
+
+def test_what_was_asked_to_be_left_out_is_not_called_cut_off(codec, data):
+    (asked,) = synset.members(codec, data, level=3)
+    (cut,) = synset.members(codec, levels.truncate(data, level=3))
+    assert not asked.notes and cut.notes == ("holds level 3 of 6, the rest is cut off",)
+    np.testing.assert_array_equal(asked.rgb, cut.rgb)
+
+
+def test_python_draws_nothing_unasked(codec, data):
+    cut = levels.truncate(data, level=2)
+    (mean,) = synset.members(codec, cut, detail=MEAN)
+    np.testing.assert_array_equal(codec.decompress(cut), mean.rgb)
 
 
 def test_a_map_is_the_spread_of_members():
@@ -74,6 +90,9 @@ def test_a_map_is_the_spread_of_members():
     found = synset.spread_map([a, b])
     assert found.tolist() == [[32, 0], [0, 255]]
     assert not synset.spread_map([b, b, b]).any()
+    many = np.random.default_rng(0).integers(0, 256, (9, 5, 7, 3)).astype(np.uint8)
+    expected = np.minimum(np.rint(16 * many.astype(float).std(axis=0).max(axis=-1)), 255)
+    np.testing.assert_array_equal(synset.spread_map(many), expected)
     with pytest.raises(Error, match="two members"):
         synset.spread_map([a])
 
@@ -102,6 +121,18 @@ def test_the_command_cuts_files(file, data, capsys):
     assert main(["truncate", str(file), "--bytes", "3", "-f"]) == 2
     errors = capsys.readouterr().err.strip().splitlines()
     assert len(errors) == 2 and all("photo.jlic: " in line for line in errors)
+
+
+def test_a_folder_that_was_cut_is_not_cut_again(file, data):
+    command = ["truncate", str(file.parent), "--level", "2", "--skip-existing"]
+    for _ in range(2):
+        assert main(command) == 0
+        assert sorted(p.name for p in file.parent.iterdir()) == [
+            "photo.cut.jlic",
+            "photo.jlic",
+        ]
+    assert main(["truncate", str(file.parent), "--level", "3", "-f"]) == 0
+    assert (file.parent / "photo.cut.jlic").read_bytes() == levels.truncate(data, level=3)
 
 
 def test_the_command_draws_members_and_says_so(file, place, capsys):
@@ -142,6 +173,35 @@ def test_the_command_draws_members_and_says_so(file, place, capsys):
         np.asarray(Image.open(strict)), np.asarray(Image.open(file.parent / "mean.png"))
     )
     capsys.readouterr()
-    for wrong in (["--samples", "0"], ["--strict", "--map", "new.png"], ["--map", str(chart)]):
-        assert main(["decompress", str(file), *model, "-o", "new.png", *wrong]) == 2
-    assert len(capsys.readouterr().err.strip().splitlines()) == 3
+    new = str(file.parent / "new.png")
+    wrongs = [
+        ["--samples", "0"],
+        ["--samples", "10000"],
+        ["--strict", "--map", "new.png"],
+        ["--sampler", "mean", "--map", "other.png"],
+        ["--map", str(chart)],
+        ["--map", new],
+        ["--map", "map.gif"],
+        ["--map", "no/such/map.png"],
+    ]
+    for wrong in wrongs:
+        assert main(["decompress", str(file), *model, "-o", new, *wrong]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == len(wrongs)
+    assert not (file.parent / "new.png").exists()
+
+
+def test_members_overwrite_nothing_unasked(file, place, capsys):
+    own = file.parent / "photo-2.png"
+    own.write_bytes(b"mine")
+    (file.parent / "photo.png").write_bytes(b"not written")
+    command = ["decompress", str(file), "--model", str(place), "--level", "3", "--samples", "2"]
+    assert main(command) == 2
+    assert own.read_bytes() == b"mine" and "photo-2.png: exists" in capsys.readouterr().err
+    assert main([*command, "-f"]) == 0
+    assert "photo-1.png  64x64, and 1 more" in capsys.readouterr().out
+    first = file.parent / "photo-1.png"
+    stamps = [p.stat().st_mtime_ns for p in (first, own)]
+    assert main([*command, "--skip-existing"]) == 0
+    assert [p.stat().st_mtime_ns for p in (first, own)] == stamps
+    assert (file.parent / "photo.png").read_bytes() == b"not written"
+    assert main([*command, "-o", "-"]) == 2

@@ -32,7 +32,8 @@ def with_critic(codec: Codec, critic: nn.Module) -> Codec:
         The codec, with the branch in its parameters and in `aux`, stacked as `"pictures"` are,
         `[1 + M, B, h, w, 1]`: `"fake"`, logits for the codec to raise; `"real_seen"` and
         `"fake_seen"`, of image and pictures, for the critic to learn from. What it is told of a
-        picture is the latent, zero where the coarse plane was not sent.
+        picture is what was sent (`"told"` of `levelled_codec`): never what was drawn, which it
+        would only have to look for in the picture.
     """
 
     def init(image: jax.Array, key: jax.Array) -> Params:
@@ -47,9 +48,7 @@ def with_critic(codec: Codec, critic: nn.Module) -> Codec:
     ) -> Reconstruction:
         rec = codec.forward(codec_alone(params), image, quality, key)
         aux = rec.aux
-        latents = aux["latents"]
-        sent = jnp.stack([jnp.ones_like(aux["sent"])] + (len(latents) - 1) * [aux["sent"]])
-        told = stop_gradient(latents * sent)
+        told = stop_gradient(aux["told"])
 
         def logits(weights: Params, pictures: jax.Array) -> jax.Array:
             flat = (a.reshape(-1, *a.shape[2:]) for a in (pictures, told))

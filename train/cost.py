@@ -113,7 +113,7 @@ def cost(e: Experiment, m: Machine, *, quick: bool = False) -> Cost:
 def _compiled(lowered: Any, options: dict[str, Any]) -> Any:
     """Compiled; without Triton's products where those have no tiles that fit.
 
-    On a GPU that is there tiles are found by trying, and where none fits the library multiplies.
+    A GPU that is there would have tiles tried, and the library multiply where none fits.
     """
     try:
         return lowered.compile(compiler_options=options or None)

@@ -15,6 +15,7 @@ from jaxlic import coding
 from jaxlic.core import Codec
 from jaxlic.entropy.range_coder import Decoder, RangeCoder, escape
 from jaxlic.entropy.tables import TableSets, calibrated
+from jaxlic.files import weights
 
 if TYPE_CHECKING:
     from jaxlic.models import Model
@@ -56,6 +57,12 @@ def main(argv: list[str] | None = None) -> int:
         help="fit the tables to symbols counted on these training images (as --data)",
     )
     parser.add_argument(
+        "--stream",
+        metavar="MODEL",
+        help="take the tables of this model, and fail unless its files can be read with the "
+        "new weights (a run that left alone what files depend on)",
+    )
+    parser.add_argument(
         "--small",
         action="store_true",
         help="kernels with less than seven bits a value, deflated: over a quarter less bytes",
@@ -72,6 +79,7 @@ def main(argv: list[str] | None = None) -> int:
             number=args.number,
             folder=args.calibrate,
             parent=args.parent,
+            stream=args.stream,
             small=args.small,
         )
     except Error as error:
@@ -92,17 +100,20 @@ def export(
     number: int,
     folder: str | pathlib.Path | None = None,
     parent: str | None = None,
+    stream: str | None = None,
     small: bool = False,
 ) -> None:
     """Writes the EMA parameters of the last sound checkpoint in `workdir` to the folder `out`.
 
     With the training images' `folder` the tables are calibrated on them. With a `parent` what
-    is as in that model is left out. `small` is `models.save_model`'s.
+    is as in that model is left out. With `stream`, a model, its tables are taken, and what its
+    files depend on must be as there. `small` is `models.save_model`'s.
 
     Raises:
         FileNotFoundError: if the run or its checkpoint is missing.
         OSError: if its files cannot be read, or `out` not be made.
-        train.experiment.ConfigError: if its config, or what is recorded of it, cannot be used.
+        train.experiment.ConfigError: if its config, or what is recorded of it, cannot be used;
+            or files of `stream` cannot be read with its weights.
         train.saving.CheckpointError: if none of its checkpoints can be read.
         jaxlic.ModelError: if decoding with its parameters would not be exact.
     """
@@ -150,6 +161,18 @@ def export(
     if e.teacher is not None:
         description["parent"] = parent = e.teacher if parent is None else parent
         tables = load_model(parent, builders=e.builders).tables
+    if stream is not None:
+        if folder is not None:
+            raise ConfigError(f"{stream}: its tables are taken, there are none to calibrate")
+        before = load_model(stream, builders=e.builders)
+        tables, known = before.tables, weights.flat(before.params)
+        # An average has forgotten the sign of zeros, which the digest of a stream has not.
+        params = weights.tree(
+            {
+                name: known[name] if name in known and np.array_equal(a, known[name]) else a
+                for name, a in weights.flat(params).items()
+            }
+        )
 
     def save(out: pathlib.Path) -> None:
         save_model(out, params, e.spec, description, tables, builders=e.builders, small=small)
@@ -160,6 +183,12 @@ def export(
             model = load_model(scratch, builders=e.builders)
         tables = calibrate(model, images_at(folder), held_out=e.held_out)
         description["training"]["calibrated_on"] = _CROPS
+    elif stream is not None:
+        with tempfile.TemporaryDirectory() as scratch:
+            save(pathlib.Path(scratch))
+            model = load_model(scratch, builders=e.builders)
+        if model.stream != load_model(stream, builders=e.builders).stream:
+            raise ConfigError(f"{workdir}: files of {stream} cannot be read with its weights")
     save(out)
 
 

@@ -68,8 +68,14 @@ def flatten(params: Params) -> dict[str, np.ndarray]:
 def extended(
     start: dict[str, np.ndarray], fresh: dict[str, np.ndarray], model: Hyperprior
 ) -> dict[str, np.ndarray]:
-    """`fresh`, the parameters of the pyramid codec `model`, with all that `start` can tell."""
-    out = dict(fresh)
+    """`fresh`, the parameters of the pyramid codec `model`, with all that `start` can tell.
+
+    Raises:
+        Error: if `start` is not of the codec `base` or `dkic`.
+    """
+    out, gains = dict(fresh), start.get("params/gain/log_gain")
+    if gains is None or len(gains) == ANCHORS:
+        raise Error("what is extended is base, dkic, or weights of their kind (see also --sic)")
     known = start["params/gain/log_gain"].shape[1]
     for name, a in start.items():
         if name not in fresh:

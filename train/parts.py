@@ -15,6 +15,8 @@ import jax
 import optax
 from optax.contrib import MuonDimensionNumbers, muon
 
+# All but the synthesis (and, of `sic`, the fine plane): what a file is made with.
+ENCODER = r"params/(analysis_transform|gain|hyper_analysis|hyper_synthesis|prior|context)/"
 _PYRAMID = ("descent", "coefficients", "eighth_", "add", "error", "restoration")
 
 

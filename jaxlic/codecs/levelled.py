@@ -67,8 +67,9 @@ def levelled_codec(
     levels. In `aux`, by image: `"level"` `[B]`, from 1 on; `"level_bits"` `[B, L]`, the
     estimated bits that each level adds; `"sent"` `[B, h, w, C]`, where the coarse plane is
     sent; and, stacked, first of all levels and then of the members, `[1 + samples, B, ...]`:
-    `"latents"`, `"pictures"`, and `"again"`, the pictures analysed again (or, to save that, the
-    latents).
+    `"latents"`, `"pictures"`, `"again"`, the pictures analysed again (or, to save that, the
+    latents), and `"told"`, latents as far as they were sent, with means for the rest and zeros
+    where the coarse plane was not: nothing that was drawn.
     """
     base, levels = transform_codec(model), model.level_of
 
@@ -139,7 +140,7 @@ def _members(
     samples: int,
     analyse_again: bool,
 ) -> dict[str, jax.Array]:
-    """What training sees of one batch: see `synonymous_codec`."""
+    """What training sees of one batch: see `levelled_codec`."""
     batch = x.shape[0]
     strata = (jnp.arange(batch) + jax.random.uniform(prng.stream(key, "level"))) / batch
     level = 1 + jnp.floor(module.levels * strata).astype(jnp.int32)
@@ -159,6 +160,11 @@ def _members(
         spread.astype(jnp.float32),
     )
     drawn = module.code(stop_gradient(repeated(y)), masked, repeated(quality))
+    silent = Masked(
+        module.level_of, level, kept.answers, prng.stream(key, "draw"), jnp.zeros(batch)
+    )
+    sent = module.sent(y_hat.shape, level)
+    told = sent * stop_gradient(module.code(stop_gradient(y), silent, quality))
     every = jnp.concatenate([jnp.full(batch, module.levels), repeated(level)])
     latents = jnp.concatenate([y_hat, drawn])
     qualities = jnp.tile(quality, 1 + samples)
@@ -167,7 +173,8 @@ def _members(
     apart = (1 + samples, batch)
     return {
         "level": level,
-        "sent": module.sent(y_hat.shape, level),
+        "sent": sent,
+        "told": jnp.stack([stop_gradient(y_hat), *[told] * samples]),
         "latents": latents.reshape(*apart, *latents.shape[1:]),
         "pictures": pictures.reshape(*apart, *pictures.shape[1:]),
         "again": again.reshape(*apart, *again.shape[1:]),

@@ -7,6 +7,8 @@ transparent: quality 1 to 100 stand for lambda from 0.0015 to 1.5.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from jaxlic.codecs import hyperprior
 from jaxlic.codecs.hyperprior import Hyperprior
 from jaxlic.codecs.transform import transform_codec
@@ -82,7 +84,7 @@ def lapped(
         HyperAnalysis(),
         latents=latents,
         context=SpatialChannelContext(tuple(slices), tuple(passes), summary, context_hidden),
-        halo=192,
+        halo=_halo(blocks, synthesis_depths),
         error_price=error_price,
         lambdas=LAMBDAS,
         anchors=ANCHORS,
@@ -91,9 +93,17 @@ def lapped(
     )
 
 
+def _halo(blocks: Sequence[int], depths: Sequence[int]) -> int:
+    """The synthesis of shipped depths looks 160 pixels far; a block adds two of its cells."""
+    cells = zip((16, 8, 8, 4, 2), (*blocks[::-1], *depths[::-1]), (2, 2, 3, 2, 1), strict=True)
+    reach = 160 + sum(2 * cell * (count - known) for cell, count, known in cells)
+    return max(192, -(-reach // 64) * 64)
+
+
 INT8 = (
     hyperprior.INT8 + r"|(refine_\d+/(conv|mean|index)|descent/.*|eighth_\d+/.*|coefficients"
     r"|add|restoration/(half_\d+/.*|(up|in|out)_\d))/kernel$"
 )
 FREE = ("synthesis_widths", "synthesis_depths")
-BUILDERS = (Builder("pyramid.lapped", lapped, transform_codec, INT8, free=FREE),)
+LIMITS = (("blocks", 8), ("analysis_depths", 8), ("synthesis_depths", 8))
+BUILDERS = (Builder("pyramid.lapped", lapped, transform_codec, INT8, LIMITS, FREE),)

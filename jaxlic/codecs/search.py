@@ -20,7 +20,8 @@ more harm than good goes back in the next step, and is not tried again.
 
 What integers do to the context of later ones is not differentiated, only counted afterwards:
 with its gradient, several times as dear to compile, files came out equal (within 0.1 %). The
-hyper-latent stays that of the plain encoding: moving it, too, gained nothing.
+hyper-latent stays that of the first encoding, whose integers are priced as in `dkic` and
+`pyramid` (of other models too): moving it, too, gained nothing.
 
 Choosing latents anew for each picture: Campos et al. 2019, arXiv:1905.08964; Yang et al. 2020,
 arXiv:2006.04240, by annealing. Moving integers by one, after the iterated conditional modes of

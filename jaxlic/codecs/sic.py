@@ -257,6 +257,7 @@ def lapped(
         base.context,
         PlaneRefinement(tuple(groups), plane_hidden),
         latents=latents,
+        halo=base.halo,
         error_price=error_price,
     )
 
@@ -292,6 +293,6 @@ def swin(*, slices: int = 16, context_hidden: int = 48) -> Synonymous:
 
 INT8 = pyramid.INT8 + r"|refinement/(join|conv|mean|index)/kernel$"
 BUILDERS = (
-    Builder("sic.lapped", lapped, levelled_codec, INT8),
+    Builder("sic.lapped", lapped, levelled_codec, INT8, pyramid.LIMITS),
     Builder("sic.swin", swin, levelled_codec, r"/kernel$"),
 )

@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
         "  jaxlic compress photo.jpg                  writes photo.jlic\n"
         "  jaxlic compress photo.jpg -o small.jlic -q 20\n"
         "  jaxlic compress holiday/ -o small/         every image below holiday/\n"
-        "  jaxlic compress photo.jpg --effort 2       smaller, and slower; opens as fast\n"
+        "  jaxlic compress photo.jpg --effort 2       worth more, slower; opens as fast\n"
         "  jaxlic compress - -o - < photo.jpg         standard input and output",
     )
     options.add_files(
@@ -43,7 +43,7 @@ def add(commands: Any) -> None:
         default=0,
         metavar="N",
         help="0 to 3, default 0: how long to look for a better file, 0, 5, 20 or 50 steps of a "
-        "second or more for half a megapixel; bytes and PSNR at a quality shift a little",
+        "second or more for half a megapixel; at the same quality PSNR and bytes rise",
     )
     options.add_model(parser)
     parser.add_argument(

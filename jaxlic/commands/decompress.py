@@ -12,6 +12,8 @@ from jaxlic.commands.files import SUFFIX, Todo, each, jobs, read, to_images, wri
 from jaxlic.commands.messages import STREAM, counting, tell
 from jaxlic.errors import UsageError
 
+MAX_SAMPLES = 9_999
+
 
 def add(commands: Any) -> None:
     """The parser."""
@@ -64,7 +66,7 @@ def _add_detail(parser: Any) -> None:
     )
     group.add_argument(
         "--seed",
-        type=options.natural,
+        type=options.large,
         metavar="S",
         help="of what is drawn, with --refine too; default 0",
     )
@@ -129,7 +131,17 @@ def refining(argv: Sequence[str]) -> list[str]:
 
 def run(args: argparse.Namespace) -> int:
     """Files to images."""
-    todo = to_images(jobs(args, lambda folder: sorted(folder.rglob("*" + SUFFIX)), ".png"))
+    several = (args.samples or 1) > 1
+    if several and args.samples > MAX_SAMPLES:
+        raise UsageError(f"--samples are {MAX_SAMPLES:,} at most, got {args.samples:,}")
+
+    def numbered(target: pathlib.Path) -> list[pathlib.Path]:
+        return [_numbered(target, number) for number in range(args.samples)]
+
+    def find(folder: pathlib.Path) -> list[pathlib.Path]:
+        return sorted(folder.rglob("*" + SUFFIX))
+
+    todo = to_images(jobs(args, find, ".png", numbered if several else None))
     asked = (args.steps, args.strength, args.budget, args.refiner)
     if args.refine:
         return _refined(args, todo)
@@ -137,12 +149,10 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--steps, --strength, --budget and --refiner go with --refine")
     if args.samples == 0 or (args.map and args.samples == 1):
         raise UsageError(f"--samples {args.samples} are too few")
-    if args.map and todo.several:
-        raise UsageError(f"{args.map}: is the map of one file, but there may be several")
-    if args.map and args.map.exists() and not args.force:
-        raise UsageError(f"{args.map}: exists; use --force to replace it")
-    if args.map and args.strict:
-        raise UsageError("--map shows drawn detail, and --strict draws none")
+    if several and any(target is STREAM for _, target in todo.jobs):
+        raise UsageError("-: standard output takes one picture, but there are several samples")
+    if args.map:
+        _check_map(args, todo)
     from jaxlic import api, synset
     from jaxlic.commands.code import builders_in
     from jaxlic.entropy.detail import Detail
@@ -155,7 +165,7 @@ def run(args: argparse.Namespace) -> int:
     count = args.samples or (8 if args.map else 1)
 
     def work(source: pathlib.Path, target: pathlib.Path) -> str:
-        data, shown = read(source), []
+        data, spread = read(source), synset.Spread()
         codec = api.load_for(data, args.model, builders=builders)
         found = synset.members(
             codec,
@@ -169,19 +179,37 @@ def run(args: argparse.Namespace) -> int:
         for number, picture in enumerate(found):
             if number == 0:
                 tell(source, picture.notes)
-            if args.samples is not None or number == 0:
-                write_picture(source, _numbered(target, number, args.samples), picture)
+                write_picture(source, target, picture)
+            elif several:
+                write_picture(source, _numbered(target, number, first=target), picture)
             height, width = picture.rgb.shape[:2]
             if args.map:
-                shown.append(picture.rgb)
+                spread.add(picture.rgb)
         if args.map:
-            grey = synset.spread_map(shown)
+            grey = spread.drawn()
             text = f"jaxlic: spread of {count} members, {synset.MAP_SCALE} a level of 255"
             rgb = grey[..., None].repeat(3, axis=-1)
             write_picture(source, args.map, Picture(rgb, text=text))
-        return f"{width}x{height}"
+        return f"{width}x{height}" + (f", and {count - 1} more" if several else "")
 
     return each(todo, work, "decompressing")
+
+
+def _check_map(args: argparse.Namespace, todo: Todo) -> None:
+    """Raises UsageError if no map can be written, or it would say what is not so."""
+    if todo.several:
+        raise UsageError(f"{args.map}: is the map of one file, but there may be several")
+    if args.strict or args.sampler == "mean":
+        raise UsageError("--map shows drawn detail, and --strict and --sampler mean draw none")
+    if args.map.suffix.lower() != ".png":
+        raise UsageError(f"{args.map}: a map is a PNG file, called .png")
+    if not args.map.parent.is_dir():
+        raise UsageError(f"{args.map.parent}: no such folder")
+    if args.map.exists() and not args.force:
+        raise UsageError(f"{args.map}: exists; use --force to replace it")
+    taken = [a for a in (*args.inputs, *(b for _, b in todo.jobs)) if a is not STREAM]
+    if args.map.resolve() in [a.resolve() for a in taken]:
+        raise UsageError(f"{args.map}: is the picture's own name")
 
 
 def _refined(args: argparse.Namespace, todo: Todo) -> int:
@@ -220,9 +248,11 @@ def _refined(args: argparse.Namespace, todo: Todo) -> int:
     return each(todo, work, "decompressing")
 
 
-def _numbered(target: pathlib.Path, number: int, samples: int | None) -> pathlib.Path:
-    if samples is None or samples == 1:
-        return target
+def _numbered(
+    target: pathlib.Path, number: int, *, first: pathlib.Path | None = None
+) -> pathlib.Path:
+    """`photo-3.png` of `photo.png` and 2; or of `first`, `photo-1.png`."""
     if target is STREAM:
-        raise UsageError("-: standard output takes one picture, but there are several samples")
-    return target.with_stem(f"{target.stem}-{number + 1}")
+        return target
+    stem = target.stem if first is None else target.stem.removesuffix("-1")
+    return target.with_stem(f"{stem}-{number + 1}")

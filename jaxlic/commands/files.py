@@ -33,6 +33,7 @@ SUFFIX = ".jlic"
 
 Find = Callable[[pathlib.Path], list[pathlib.Path]]
 Job = tuple[pathlib.Path, pathlib.Path]
+Several = Callable[[pathlib.Path], list[pathlib.Path]] | None
 
 
 @dataclasses.dataclass
@@ -52,10 +53,11 @@ class Todo:
     skipped: int = 0
 
 
-def jobs(args: argparse.Namespace, find: Find, suffix: str) -> Todo:
+def jobs(args: argparse.Namespace, find: Find, suffix: str, several_of: Several = None) -> Todo:
     """Finds out which file becomes which, before anything is read.
 
-    Files that cannot be done are reported, and are no reason to leave the others.
+    Files that cannot be done are reported, and are no reason to leave the others. Where a file
+    becomes several, `several_of` a name are theirs, and the first is the job's target.
 
     Raises:
         UsageError: if there is nothing left to do, or outputs exist and the arguments do not
@@ -70,9 +72,10 @@ def jobs(args: argparse.Namespace, find: Find, suffix: str) -> Todo:
     found, errors = _pairs(args, find, suffix, several)
     found, collisions = _apart(found)
     errors += collisions
-    there = [target for _, target in found if os.path.lexists(target)]
+    targets = {a: several_of(a) if several_of else [a] for _, a in found}
+    there = [a for names in targets.values() for a in names if os.path.lexists(a)]
     if there and not (args.force or args.skip_existing):
-        count = f" ({len(there)} of {len(found)} do)" if several else ""
+        count = f" ({len(there)} of {sum(map(len, targets.values()))} do)" if several else ""
         raise UsageError(
             f"{there[0]}: exists{count}; use --force to replace it"
             + (", or --skip-existing to go on" if several else "")
@@ -83,8 +86,8 @@ def jobs(args: argparse.Namespace, find: Find, suffix: str) -> Todo:
         report(error)
     if not found:
         raise UsageError(f"none of {len(errors)} inputs can be used")
-    existing = set(there)
-    left = [job for job in found if not (args.skip_existing and job[1] in existing)]
+    existing = set(there) if args.skip_existing else set()
+    left = [(a, targets[b][0]) for a, b in found if not existing.issuperset(targets[b])]
     return Todo(left, several, len(errors), len(found) - len(left))
 
 

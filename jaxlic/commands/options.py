@@ -98,11 +98,18 @@ def pixels(text: str) -> int:
     return int(text)
 
 
-def natural(text: str) -> int:
-    """A whole number from 0 on."""
-    if not text.isascii() or not text.isdigit() or int(text) >= 2**31:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 0 on, got {text!r}")
+def natural(text: str, bits: int = 31) -> int:
+    """A whole number from 0 on, below 2 to the `bits`."""
+    if not text.isascii() or not text.isdigit() or len(text) > 20 or int(text) >= 2**bits:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number from 0 to {2**bits - 1:,}, got {text!r}"
+        )
     return int(text)
+
+
+def large(text: str) -> int:
+    """A whole number from 0 on, below 2 to the 64th."""
+    return natural(text, 64)
 
 
 def point(text: str) -> tuple[int, int]:

@@ -9,6 +9,8 @@ from typing import Any
 from jaxlic.commands import options
 from jaxlic.commands.files import SUFFIX, each, jobs, read, write
 
+_CUT = ".cut" + SUFFIX
+
 
 def add(commands: Any) -> None:
     """The parser."""
@@ -26,7 +28,7 @@ def add(commands: Any) -> None:
     kept.add_argument("--level", type=options.natural, metavar="L", help="keep levels 1 to L")
     kept.add_argument(
         "--bytes",
-        type=options.natural,
+        type=options.large,
         metavar="N",
         dest="size",
         help="keep as many levels as fit in N bytes",
@@ -35,7 +37,13 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Files to their beginnings."""
-    todo = jobs(args, lambda folder: sorted(folder.rglob("*" + SUFFIX)), ".cut" + SUFFIX)
+
+    def find(folder: pathlib.Path) -> list[pathlib.Path]:
+        found = sorted(folder.rglob("*" + SUFFIX))
+        # Without an output they are this command's own, of a run before.
+        return [f for f in found if args.output or not f.name.endswith(_CUT)]
+
+    todo = jobs(args, find, _CUT)
     from jaxlic.files import levels
 
     def work(source: pathlib.Path, target: pathlib.Path) -> str:

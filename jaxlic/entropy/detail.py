@@ -24,6 +24,7 @@ from jaxlic import prng
 from jaxlic.entropy.coder import Coder, Reader, place, valid
 from jaxlic.entropy.models import EntropyModel, scale_of
 from jaxlic.entropy.tables import PRECISION, TOTAL, Tables, TableSets
+from jaxlic.errors import Error
 from jaxlic.ops.arrays import Array
 from jaxlic.ops.philox import philox
 
@@ -42,6 +43,15 @@ class Detail(NamedTuple):
     seed: int = 0
     member: int = 0
     tile: int = 0
+
+    def check(self) -> None:
+        """Raises Error if there is no such draw."""
+        if self.sampler not in SAMPLERS:
+            raise Error(f"samplers are {', '.join(SAMPLERS)}, got {self.sampler!r}")
+        for name, bits in (("seed", 64), ("member", 32)):
+            value = getattr(self, name)
+            if not isinstance(value, int | np.integer) or not 0 <= value < 2**bits:
+                raise Error(f"{name} must be whole, 0 to 2^{bits} - 1, got {value}")
 
     def draw(self, tables: Tables, rows: np.ndarray, number: int) -> np.ndarray:
         """Integers for one answer of a codec, int32, in the shape of `rows`.

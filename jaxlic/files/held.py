@@ -19,17 +19,26 @@ def check(picture: Picture, max_pixels: int) -> None:
         raise Error(
             f"alpha is uint8 {list(rgb.shape[:2])}, got {alpha.dtype} {list(alpha.shape)}"
         )
-    height, width = rgb.shape[:2]
+    _check_shape(rgb.shape, max_pixels)
+
+
+def _check_shape(shape: tuple[int, ...], max_pixels: int) -> None:
+    height, width = shape[:2]
     check_size(width, height, min(max_pixels, bitstream.MAX_PIXELS))
     if max(height, width) > bitstream.MAX_SIDE:
         raise Error(f"{width}x{height} has a side of over {bitstream.MAX_SIDE} pixels")
 
 
-def picture(image: np.ndarray) -> Picture:
-    """Of an array: uint8 `[H, W, 3]`, `[H, W]` grey or `[H, W, 4]` with alpha; else Error."""
+def picture(image: np.ndarray, max_pixels: int = bitstream.MAX_PIXELS) -> Picture:
+    """Of an array: uint8 `[H, W, 3]`, `[H, W]` grey or `[H, W, 4]` with alpha.
+
+    Raises:
+        Error: if it is none of these or has more pixels, before anything is copied.
+    """
     image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or 0 in image.shape:
         raise Error(f"an image is uint8 [H, W, 3], got {image.dtype} {list(image.shape)}")
+    _check_shape(image.shape, max_pixels)
     if image.ndim == 2:
         image = np.repeat(image[..., None], 3, axis=-1)
     if image.shape[-1] == 4:

@@ -24,7 +24,7 @@ SETTINGS = {
     "dkic_large": ["batch=256"],
     "pyramid": ["batch=256"],
     "refiner": ["batch=256"],
-    "sic": ["batch=256", "init_from=none"],
+    "sic": ["batch=256"],
     "distil": ["batch=2048", "crop=256"],
     "sain": ["batch=256", "real=false", "formats=jpeg"],
     "sain_paper": ["batch=256", "real=false"],

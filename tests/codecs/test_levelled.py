@@ -187,7 +187,7 @@ def test_forward_draws_members_at_levels_of_their_own(photo):
     _, params, _ = levelled()
 
     def cost(params):
-        rec = codec.forward(params, x, jnp.full(2, QUALITY), jax.random.key(1))
+        rec = codec.forward(params, x, jnp.full(2, QUALITY), jax.random.key(4))
         return jnp.mean(jnp.square(rec.aux["pictures"] - x)) + 1e-6 * sum(
             jnp.sum(bits) for bits in rec.bits.values()
         ), rec
@@ -202,7 +202,15 @@ def test_forward_draws_members_at_levels_of_their_own(photo):
     assert np.mean([float(jnp.abs(a).sum()) > 0 for a in leaves]) > 0.85
     for i, level in enumerate(np.asarray(aux["level"])):
         same = np.asarray(aux["latents"][1, i]) == np.asarray(aux["latents"][0, i])
-        assert same.all() == (level == LEVELS) or same.mean() < 1
+        assert same.all() == (level == LEVELS)
+        told, sent = np.asarray(aux["told"][1:, i]), np.asarray(aux["sent"][i])
+        np.testing.assert_array_equal(told[0], told[1])
+        assert not told[0][sent == 0].any()
+        own = np.asarray(aux["latents"][:, i])
+        alike = (own == own[0]).all(axis=0) & (sent > 0)
+        assert alike.any() and (told[0] == own[0])[alike].mean() > 0.9
+    assert LEVELS in np.asarray(aux["level"])  # And one that is not.
+    assert len(np.unique(aux["level"])) == 2
 
 
 def test_the_path_to_the_tables_is_proved_exact():

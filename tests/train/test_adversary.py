@@ -24,7 +24,7 @@ def _toy():
         pictures = params["params"]["scale"] * jnp.stack([image, image / 2])
         level = jnp.ones(len(image), jnp.int32)
         latents = jnp.ones((2, len(image), 4, 4, 5))
-        aux = {"pictures": pictures, "latents": latents, "sent": latents[0], "level": level}
+        aux = {"pictures": pictures, "latents": latents, "told": latents, "level": level}
         aux["level_bits"] = jnp.ones((len(image), 3))
         return Reconstruction(pictures[0], {"z": jnp.ones(len(image))}, aux)
 

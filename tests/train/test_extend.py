@@ -11,6 +11,7 @@ from jaxlic.codecs.pyramid import LAMBDAS
 from jaxlic.codecs.transform import transform_codec
 from jaxlic.errors import Error
 from jaxlic.models import Spec, build
+from jaxlic.nn.pyramid import ANCHORS
 from tests.codecs.test_contract import SMALL
 from tests.conftest import TINY
 from tests.random_params import random_params
@@ -62,3 +63,10 @@ def test_a_narrower_start_has_the_first_columns():
     assert found["c"] is fresh["c"] and found["d"] is fresh["d"]
     with pytest.raises(Error, match="no array in common"):
         narrowed({"x": np.ones(1)}, fresh)
+
+
+def test_what_cannot_be_extended_is_said():
+    new = build(Spec("pyramid.lapped", GROWN))
+    for gains in ({}, {"params/gain/log_gain": np.zeros((ANCHORS, 16))}):
+        with pytest.raises(Error, match="base, dkic"):
+            extended(gains, {}, new)

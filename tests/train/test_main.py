@@ -37,6 +37,13 @@ def test_a_run_is_exported_and_compresses(tmp_path, photos, photo, capsys):
     assert codec.model.card["training"]["steps"] == 3
     assert codec.decompress(codec.compress(photo)).shape == photo.shape
 
+    # The same tables again, without counting, if files stay readable.
+    again = [str(tmp_path / "run"), str(tmp_path / "again"), "--stream"]
+    assert export.main([*again, str(tmp_path / "model")]) == 0
+    assert jaxlic.load(tmp_path / "again").model.stream == codec.model.stream
+    assert export.main([*again[:2], "--stream", "base"]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
     # Weights start another run; a workdir keeps to its config.
     assert main([*_arguments(tmp_path / "run", photos, "seed=1")]) == 2
     assert "another config or other settings" in capsys.readouterr().err
