@@ -99,7 +99,10 @@ def test_settings_out_of_bounds_are_refused(folder, settings):
 @pytest.mark.parametrize("builder", ["pyramid.lapped", "sic.lapped"])
 @pytest.mark.parametrize("name", ["blocks", "analysis_depths", "synthesis_depths"])
 def test_depths_out_of_bounds_are_refused(folder, builder, name):
-    _describe(folder, {"builder": builder, "settings": {name: [1024, 1024, 1024]}})
+    deep = {name: [1024, 1024, 1024]}
+    _describe(folder, {"builder": builder, "settings": deep})
+    _refused(folder)
+    _describe(folder, {"builder": "refined.lapped", "settings": {"settings": deep}})
     _refused(folder)
 
 

@@ -252,7 +252,8 @@ def cdc(*, deviation: tuple[float, float] = (9.0, 1.5), direct: bool = False) ->
 
 
 _INT8 = f"({pyramid.INT8}|refiner/.*(first|last|in|out|gain|latent|(up|down)_\\d)/kernel$)"
+_LIMITS = (*pyramid.LIMITS, ("depths", 8))
 BUILDERS = (
-    Builder("refined.lapped", refined, refined_codec, _INT8),
+    Builder("refined.lapped", refined, refined_codec, _INT8, _LIMITS),
     Builder("refined.cdc", cdc, refined_codec, r"(Conv|ConvTranspose)_\d+/kernel$"),
 )

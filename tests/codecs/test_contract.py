@@ -180,6 +180,14 @@ def test_tiles_leave_no_seams(tiny, photo):
     assert np.mean(tiled != whole) < 0.01
 
 
+def test_deeper_decoders_have_a_wider_halo():
+    shipped, deeper, shallow = (
+        build(Spec("pyramid.lapped", settings)).halo
+        for settings in ({}, {"blocks": [4, 4]}, {"synthesis_depths": [1, 1, 1]})
+    )
+    assert (shipped, deeper, shallow) == (192, 256, 192)
+
+
 @pytest.mark.parametrize("builder", ["dkic.lapped", "pyramid.lapped"])
 def test_no_kernel_looks_beyond_the_halo(builder):
     module = build(Spec(builder, SMALL[builder]))

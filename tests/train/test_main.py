@@ -41,6 +41,7 @@ def test_a_run_is_exported_and_compresses(tmp_path, photos, photo, capsys):
     again = [str(tmp_path / "run"), str(tmp_path / "again"), "--stream"]
     assert export.main([*again, str(tmp_path / "model")]) == 0
     assert jaxlic.load(tmp_path / "again").model.stream == codec.model.stream
+    capsys.readouterr()
     assert export.main([*again[:2], "--stream", "base"]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
