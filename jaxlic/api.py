@@ -12,12 +12,12 @@ import numpy as np
 
 from jaxlic import coding, forks, models
 from jaxlic.account import name_of, numbered
-from jaxlic.core import MAX_QUALITY, MIN_QUALITY, Builder, Codec, Finish
+from jaxlic.core import Builder, Codec, Finish
 from jaxlic.effort import Track, untracked
 from jaxlic.effort import compress as searched
 from jaxlic.entropy import range_coder
 from jaxlic.entropy.detail import Detail
-from jaxlic.errors import BitstreamError, Error, ImageError, ModelError
+from jaxlic.errors import BitstreamError, ImageError, ModelError
 from jaxlic.files import bitstream, classic, held
 from jaxlic.files.bitstream import File, Header
 from jaxlic.files.images import Picture
@@ -244,22 +244,22 @@ def load(
         builders: architectures of your own that the model may name.
 
     Raises:
-        ModelError: if it cannot be loaded.
+        ModelError: if it cannot be loaded, or refines files of another model.
     """
     loaded = models.load_model(model, builders=builders)
+    parent = loaded.card.get("parent")
+    if isinstance(loaded.codec, Codec) and loaded.codec.refiner is not None and parent:
+        raise ModelError(f"{model}: refines files of {parent} (jaxlic decompress --refine)")
     return (ImageCodec if isinstance(loaded.codec, Codec) else ImageRescaler)(loaded)
 
 
 def load_codec(
     model: str | pathlib.Path = DEFAULT_MODEL, *, builders: Sequence[Builder] = ()
 ) -> ImageCodec:
-    """As `load`, for codecs alone. Raises ModelError for rescalers and refiners too."""
+    """As `load`, for codecs alone. Raises ModelError for rescalers too."""
     loaded = load(model, builders=builders)
     if not isinstance(loaded, ImageCodec):
         raise ModelError(f"{model}: makes thumbnails (jaxlic downscale), not .jlic files")
-    parent = loaded.model.card.get("parent")
-    if loaded.codec.refiner is not None and parent is not None:
-        raise ModelError(f"{model}: refines files of {parent} (jaxlic decompress --refine)")
     return loaded
 
 
@@ -289,12 +289,7 @@ def _asked(images, quality, coder, max_pixels):
     """The pictures, the entropy coder, and the quality in hundredths. Raises Error."""
     forks.check()
     pictures = [x if isinstance(x, Picture) else held.picture(x, max_pixels) for x in images]
-    _check_quality(quality)
+    held.check_quality(quality)
     for picture in pictures:
         held.check(picture, max_pixels)
     return pictures, range_coder.named(coder), round(quality * bitstream.QUALITY_STEPS)
-
-
-def _check_quality(quality: float) -> None:
-    if not MIN_QUALITY <= quality <= MAX_QUALITY:
-        raise Error(f"quality must be in [1, 100], got {quality}")

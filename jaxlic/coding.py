@@ -162,13 +162,11 @@ def latents(
         codec, params, tables, quality, range_coder, edge: as of `compress`.
         payloads: of each tile, one or more.
         shape: height and width of the image.
-        detail: what is drawn for levels that are not there; None for their means.
-
-    All tiles are decoded at the lowest level that any of them has.
+        detail: what is drawn for levels that are not there; None for their means. All tiles
+            are decoded at the lowest level that any of them has.
 
     Raises:
-        BitstreamError: if they do not decode.
-        Error: if there is no such detail.
+        BitstreamError: if they do not decode. Error: if there is no such detail.
     """
     g, level = codec.geometry, min(map(len, payloads))
     if detail is not None:

@@ -141,8 +141,10 @@ def decode(
         return refined
 
     picture = codec.decode(data, finish=finish, max_pixels=max_pixels)
+    why = "too little time" if budget is not None else "nothing is missed that would be seen"
+    why = why if how.strength else "strength 0"
     share = f"{100 * shares[0]:.3g} % of the pixels"
-    drawn = "nothing was refined" if not shares[0] else f"{share} refined, {how.text()}"
+    drawn = f"{share} refined, {how.text()}" if shares[0] else f"nothing was refined ({why})"
     note = f"{drawn}: what that adds is drawn, and not in the file" if shares[0] else drawn
     if shares[0] and qualities[0] > HIGHEST:
         note += f"; above quality {HIGHEST:g} little is missing, and no refiner was trained"

@@ -22,7 +22,7 @@ from jaxlic.ops.tiling import TILE, Pair, Tile, area, cut, edge_for, fill, padde
 _EDGES = (128, 256, 512, 768)
 _BLOCK = 64  # Noise is drawn by blocks of so many pixels: what a window has does not depend
 _DRAWN = 16  # on the picture's size; so many blocks at a time.
-_GREY = 4.0  # Levels of 255 between channels, on average: a picture of less is grey.
+_GREY = 8.0  # Levels of 255 between channels, on average: a picture of less is taken as grey.
 _BLEND = 32  # Pixels in which what is added fades towards a tile that is left as it is.
 
 

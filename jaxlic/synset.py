@@ -15,7 +15,7 @@ from jaxlic.api import ImageCodec
 from jaxlic.entropy.detail import DRAWN, Detail
 from jaxlic.errors import Error
 from jaxlic.files import bitstream, levels
-from jaxlic.files.images import Picture
+from jaxlic.files.images import NOTHING_DRAWN, Picture
 
 MAP_SCALE = 16  # Grey levels of a map for one level of 255 of spread.
 
@@ -47,26 +47,33 @@ def members(
     if samples < 1:
         raise Error(f"samples must be 1 or more, got {samples}")
     detail.check()
-    cut = bitstream.unpack(data).missing
     data = levels.truncate(data, level=level)
     whole, written = levels.count(data)
     for number in range(detail.member, detail.member + samples):
         own = detail._replace(member=number)
         picture = codec.decode(data, detail=own, max_pixels=max_pixels)
         # Nothing is cut off that was asked to be left out.
-        notes = picture.notes if cut else ()
+        notes = picture.notes if level is None else ()
+        if whole < written and own.sampler != "mean":
+            notes += (f"detail beyond level {whole} is drawn, and not in the file",)
         yield dataclasses.replace(picture, notes=notes, text=caption(whole, written, own))
+
+
+def open_to_drawing(data: bytes, level: int | None = None) -> bool:
+    """Whether a file, used up to `level`, leaves detail to draw. Raises as `members` does."""
+    whole, written = levels.count(levels.truncate(data, level=level))
+    return whole < written
 
 
 def caption(whole: int, written: int, detail: Detail) -> str:
     """What a picture's file says of how it was made."""
     if whole == written:
-        return f"jaxlic: level {whole} of {written}, no detail drawn"
+        return f"jaxlic: level {whole} of {written}, {NOTHING_DRAWN}"
     if detail.sampler == "mean":
-        return f"jaxlic: level {whole} of {written}, sampler mean, no detail drawn"
+        return f"jaxlic: level {whole} of {written}, sampler mean, {NOTHING_DRAWN}"
     return (
-        f"jaxlic: level {whole} of {written}, sampler {detail.sampler}, seed {detail.seed}, "
-        f"member {detail.member}"
+        f"jaxlic: level {whole} of {written}, detail drawn, sampler {detail.sampler}, "
+        f"seed {detail.seed}, member {detail.member}"
     )
 
 

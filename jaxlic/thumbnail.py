@@ -199,7 +199,7 @@ def restore(
     if note is None:
         if scale is None:
             raise ImageError(f"{prefix}does not say how it was made; give a scale, 2 or 4")
-        notes.append("not made by jaxlic: expect no more than an ordinary enlargement")
+        notes.append("does not say that jaxlic made it; if not, expect an ordinary enlargement")
     elif scale not in (None, note.scale):
         raise ImageError(f"{prefix}was made at scale {note.scale}, not {scale}")
     elif model is None and note.model not in models.shipped():

@@ -59,6 +59,19 @@ def test_nothing_is_overwritten_unasked(tmp_path, photo_file, capsys):
     assert target.read_bytes()[:3] == b"JLC"
 
 
+def test_a_slash_means_a_folder(tmp_path, photo_file):
+    assert main(["compress", str(photo_file), "-o", f"{tmp_path}/new/", "--model", "base"]) == 0
+    (written,) = (tmp_path / "new").iterdir()
+    assert written.name == photo_file.with_suffix(".jlic").name
+
+
+def test_images_that_are_not_read_are_counted(tmp_path, photo_file, capsys):
+    for name in ("a.gif", "b.GIF", "c.heic", "d.txt"):
+        (tmp_path / name).write_bytes(b"")
+    assert main(["compress", str(tmp_path), "--model", "base"]) == 0
+    assert "3 images of types that are not read: .gif, .heic" in capsys.readouterr().err
+
+
 def test_two_sources_of_one_target_are_refused(tmp_path, photo_file, capsys):
     shutil.copy(photo_file, tmp_path / "photo.webp.png")
     other = tmp_path / "photo.jpg"
@@ -77,6 +90,8 @@ def test_two_sources_of_one_target_are_refused(tmp_path, photo_file, capsys):
         (["decompress", "{photo}", "-o", "x.tiff"], "not a .jlic file"),
         # Before anything is read: the photograph is no .jlic file.
         (["decompress", "{photo}", "-o", "x.gif"], "x.gif: cannot write images of type .gif"),
+        (["compress", "{photo}", "-o", "x.jpg"], "x.jpg: is an image's name"),
+        (["compress", "{photo}", "{folder}", "-o", "x.jlic"], "x.jlic: names one file"),
         (["upscale", "{photo}", "-o", "x"], "x: cannot write images of type (none)"),
         (["compress", "{photo}", "--model", "nosuch"], "no model called 'nosuch'"),
         (["compress", "{photo}", "-o", "no/where/x.jlic", "--model", "nosuch"], "no model"),

@@ -74,7 +74,7 @@ def test_the_caption_says_what_was_drawn(loaded, data):
 def test_without_strength_it_is_the_plain_picture(loaded, data):
     found = refiner.decode(*loaded, data, How(strength=0.0))
     np.testing.assert_array_equal(found.rgb, loaded[0].decompress(data))
-    assert found.notes[-1] == "nothing was refined" and "nothing" in found.text
+    assert found.notes[-1] == "nothing was refined (strength 0)" and "nothing" in found.text
 
 
 def _changed(found, plain):

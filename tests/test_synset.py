@@ -71,8 +71,8 @@ def test_members_that_cannot_be_are_refused(codec, data):
 
 
 def test_what_was_asked_to_be_left_out_is_not_called_cut_off(codec, data):
-    (asked,) = synset.members(codec, data, level=3)
-    (cut,) = synset.members(codec, levels.truncate(data, level=3))
+    (asked,) = synset.members(codec, data, level=3, detail=MEAN)
+    (cut,) = synset.members(codec, levels.truncate(data, level=3), detail=MEAN)
     assert not asked.notes and cut.notes == ("holds level 3 of 6, the rest is cut off",)
     np.testing.assert_array_equal(asked.rgb, cut.rgb)
 
@@ -155,7 +155,10 @@ def test_the_command_draws_members_and_says_so(file, place, capsys):
         == 0
     )
     first, second = (file.parent / f"photo-{i}.png" for i in (1, 2))
-    assert _description(first) == "jaxlic: level 3 of 6, sampler gaussian, seed 8, member 0"
+    assert (
+        _description(first)
+        == "jaxlic: level 3 of 6, detail drawn, sampler gaussian, seed 8, member 0"
+    )
     assert _description(second).endswith("member 1")
     assert "spread of 2 members" in _description(chart)
     pixels = [np.asarray(Image.open(path)) for path in (first, second)]
@@ -164,7 +167,9 @@ def test_the_command_draws_members_and_says_so(file, place, capsys):
         np.asarray(Image.open(chart))[..., 0], synset.spread_map(pixels)
     )
 
+    assert "detail beyond level 3 is drawn" in capsys.readouterr().err
     assert main(["decompress", str(file), *model, "--strict"]) == 0
+    assert "drawn" not in capsys.readouterr().err
     strict = file.parent / "photo.png"
     assert _description(strict).endswith("sampler mean, no detail drawn")
     other = ["--sampler", "mean", "--seed", "9", "-o", str(file.parent / "mean.png")]
@@ -188,6 +193,27 @@ def test_the_command_draws_members_and_says_so(file, place, capsys):
         assert main(["decompress", str(file), *model, "-o", new, *wrong]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == len(wrongs)
     assert not (file.parent / "new.png").exists()
+
+
+@pytest.mark.parametrize("asked", [["--samples", "2"], ["--map", "map.png"]])
+def test_where_nothing_is_drawn_there_is_one_picture(file, place, capsys, monkeypatch, asked):
+    monkeypatch.chdir(file.parent)
+    assert main(["decompress", str(file), "--model", str(place), *asked]) == 2
+    assert "no detail is drawn" in capsys.readouterr().err
+    assert [p.name for p in file.parent.iterdir()] == ["photo.jlic"]
+
+
+def test_levels_before_the_damage_can_be_had(file, data, codec):
+    ends = bitstream.unpack(data).ends
+    damaged = bytearray(data)
+    damaged[ends[3] - 1] ^= 1  # The last byte of level 4.
+    with pytest.raises(BitstreamError, match="up to level 3 it is sound"):
+        codec.decompress(bytes(damaged))
+    assert levels.truncate(bytes(damaged), level=3) == data[: ends[2]]
+    (found,) = synset.members(codec, bytes(damaged), level=3, detail=MEAN)
+    np.testing.assert_array_equal(found.rgb, codec.decompress(data[: ends[2]]))
+    with pytest.raises(BitstreamError):
+        levels.truncate(bytes(damaged), level=4)
 
 
 def test_members_overwrite_nothing_unasked(file, place, capsys):

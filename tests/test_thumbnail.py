@@ -90,7 +90,7 @@ def test_a_foreign_thumbnail_needs_a_scale_and_says_so(model, source, capsys, tm
     )
     arguments = ["upscale", source, "-o", tmp_path / "b.png", "--model", model, "--scale", 2]
     assert cli.main([*map(str, arguments)]) == 0
-    assert "not made by jaxlic" in capsys.readouterr().err
+    assert "does not say that jaxlic made it" in capsys.readouterr().err
     assert images.read_rgb(tmp_path / "b.png").shape == (102, 154, 3)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxlic import coding
-from jaxlic.core import Codec
+from jaxlic.core import Codec, Params
 from jaxlic.entropy.range_coder import Decoder, RangeCoder, escape
 from jaxlic.entropy.tables import TableSets, calibrated
 from jaxlic.files import weights
@@ -20,6 +20,7 @@ from jaxlic.files import weights
 if TYPE_CHECKING:
     from jaxlic.models import Model
     from train.crops import Source
+    from train.experiment import Experiment
 
 _CROPS = 600
 
@@ -143,53 +144,56 @@ def export(
     for text in found.notes:
         print(f"note: {text}", file=sys.stderr)
     step, params = found.step, codec_alone(found.state.ema)
-    description = {
-        "id": id_ or e.name,
-        "number": number,
-        "training": {
-            "steps": step,
-            "batch": e.batch,
-            "crop": e.crop,
-            "seed": e.seed,
-            "settings": settings,
-            "minutes": round(_minutes(workdir / "metrics.jsonl"), 1),
-            **provenance,
-        },
-        **({} if parent is None else {"parent": parent}),
-    }
+    description: dict[str, Any] = {"id": id_ or e.name, "number": number}
+    description["training"] = _told(e, step, workdir) | provenance
+    if parent is not None:
+        description["parent"] = parent
     tables = None
     if e.teacher is not None:
         description["parent"] = parent = e.teacher if parent is None else parent
         tables = load_model(parent, builders=e.builders).tables
-    if stream is not None:
+    before = None if stream is None else load_model(stream, builders=e.builders)
+    if before is not None:
         if folder is not None:
             raise ConfigError(f"{stream}: its tables are taken, there are none to calibrate")
-        before = load_model(stream, builders=e.builders)
-        tables, known = before.tables, weights.flat(before.params)
-        # An average has forgotten the sign of zeros, which the digest of a stream has not.
-        params = weights.tree(
-            {
-                name: known[name] if name in known and np.array_equal(a, known[name]) else a
-                for name, a in weights.flat(params).items()
-            }
-        )
+        tables, params = before.tables, _with_signs(params, before.params)
 
     def save(out: pathlib.Path) -> None:
         save_model(out, params, e.spec, description, tables, builders=e.builders, small=small)
 
-    if folder is not None:
+    if folder is not None or before is not None:
         with tempfile.TemporaryDirectory() as scratch:  # Symbols are those of rounded weights.
             save(pathlib.Path(scratch))
             model = load_model(scratch, builders=e.builders)
-        tables = calibrate(model, images_at(folder), held_out=e.held_out)
-        description["training"]["calibrated_on"] = _CROPS
-    elif stream is not None:
-        with tempfile.TemporaryDirectory() as scratch:
-            save(pathlib.Path(scratch))
-            model = load_model(scratch, builders=e.builders)
-        if model.stream != load_model(stream, builders=e.builders).stream:
+        if folder is not None:
+            tables = calibrate(model, images_at(folder), held_out=e.held_out)
+            description["training"]["calibrated_on"] = _CROPS
+        elif before is not None and model.stream != before.stream:
             raise ConfigError(f"{workdir}: files of {stream} cannot be read with its weights")
     save(out)
+
+
+def _told(e: Experiment, step: int, workdir: pathlib.Path) -> dict[str, Any]:
+    """What the model card says of the training."""
+    return {
+        "steps": step,
+        "batch": e.batch,
+        "crop": e.crop,
+        "seed": e.seed,
+        "settings": _recorded(workdir / "settings.json"),
+        "minutes": round(_minutes(workdir / "metrics.jsonl"), 1),
+    }
+
+
+def _with_signs(params: Params, known: Params) -> Params:
+    """`params`; those equal to known ones with their zeros' signs, which averages forget."""
+    there = weights.flat(known)
+    return weights.tree(
+        {
+            name: there[name] if name in there and np.array_equal(a, there[name]) else a
+            for name, a in weights.flat(params).items()
+        }
+    )
 
 
 def calibrate(model: Model, packed: Source, *, held_out: int) -> TableSets:

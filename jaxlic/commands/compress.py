@@ -10,6 +10,7 @@ from typing import Any
 from jaxlic.commands import options
 from jaxlic.commands.files import SUFFIX, each, jobs, picture, write
 from jaxlic.commands.messages import progress
+from jaxlic.commands.names import no_images, tell_unread
 
 
 def add(commands: Any) -> None:
@@ -57,7 +58,9 @@ def run(args: argparse.Namespace) -> int:
     """Images to files."""
     from jaxlic.files import images
 
+    tell_unread(args)
     todo = jobs(args, images.find, SUFFIX)
+    no_images([target for _, target in todo.jobs])
     from jaxlic import api
     from jaxlic.commands.code import builders_in
     from jaxlic.effort import untracked

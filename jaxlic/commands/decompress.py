@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxlic.commands import options
-from jaxlic.commands.files import SUFFIX, Todo, each, jobs, read, to_images, write_picture
+from jaxlic.commands.files import SUFFIX, Todo, each, jobs, read, write_picture
 from jaxlic.commands.messages import STREAM, counting, tell
+from jaxlic.commands.names import images_alone
 from jaxlic.errors import UsageError
 
 MAX_SAMPLES = 9_999
@@ -25,7 +26,7 @@ def add(commands: Any) -> None:
         "  jaxlic decompress photo.jlic               writes photo.png\n"
         "  jaxlic decompress photo.jlic -o photo.tiff\n"
         "  jaxlic decompress small/ -o restored/\n"
-        "  jaxlic decompress photo.jlic --level 3 --strict     nothing is made up\n"
+        "  jaxlic decompress photo.jlic --level 3 --strict     no detail is drawn\n"
         "  jaxlic decompress photo.jlic --level 3 --samples 4 --map detail.png\n"
         "  jaxlic decompress photo.jlic --refine      with detail drawn that is not there\n"
         "  jaxlic decompress photo.jlic --refine auto --budget 10      where it pays\n"
@@ -141,7 +142,8 @@ def run(args: argparse.Namespace) -> int:
     def find(folder: pathlib.Path) -> list[pathlib.Path]:
         return sorted(folder.rglob("*" + SUFFIX))
 
-    todo = to_images(jobs(args, find, ".png", numbered if several else None))
+    todo = jobs(args, find, ".png", numbered if several else None)
+    images_alone([target for _, target in todo.jobs])
     asked = (args.steps, args.strength, args.budget, args.refiner)
     if args.refine:
         return _refined(args, todo)
@@ -167,6 +169,8 @@ def run(args: argparse.Namespace) -> int:
     def work(source: pathlib.Path, target: pathlib.Path) -> str:
         data, spread = read(source), synset.Spread()
         codec = api.load_for(data, args.model, builders=builders)
+        if (several or args.map) and not synset.open_to_drawing(data, args.level):
+            raise UsageError("holds all levels: no detail is drawn, and there is one picture")
         found = synset.members(
             codec,
             data,

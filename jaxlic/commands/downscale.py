@@ -9,6 +9,7 @@ from typing import Any
 from jaxlic.commands import options
 from jaxlic.commands.files import each, jobs, picture, write
 from jaxlic.commands.messages import STREAM, tell
+from jaxlic.commands.names import tell_unread
 from jaxlic.errors import UsageError
 
 
@@ -57,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output is not None and named is None and args.output.suffix and _single(args):
         raise UsageError(f"{args.output}: thumbnails are .jpg or .webp files")
     suffix = next(s for s, f in thumbnail.FORMATS.items() if f == format_)
+    tell_unread(args)
     todo = jobs(args, images.find, f".x{args.scale}{suffix}")
     from jaxlic import api
 

@@ -67,6 +67,8 @@ def jobs(args: argparse.Namespace, find: Find, suffix: str, several_of: Several 
     if streams:
         return Todo([streams], several=False)
     several = len(args.inputs) > 1 or args.inputs[0].is_dir()
+    if several and args.output and args.output.suffix.lower() == suffix:
+        raise UsageError(f"{args.output}: names one file, but there may be several")
     if several and args.output and args.output.exists() and not args.output.is_dir():
         raise UsageError(f"{args.output}: is a file, but there are several inputs")
     found, errors = _pairs(args, find, suffix, several)
@@ -89,21 +91,6 @@ def jobs(args: argparse.Namespace, find: Find, suffix: str, several_of: Several 
     existing = set(there) if args.skip_existing else set()
     left = [(a, targets[b][0]) for a, b in found if not existing.issuperset(targets[b])]
     return Todo(left, several, len(errors), len(found) - len(left))
-
-
-def to_images(todo: Todo) -> Todo:
-    """`todo`, before anything is computed for an image whose name no format has.
-
-    Raises:
-        UsageError: if there is one.
-    """
-    from jaxlic.files.images import WRITTEN
-
-    for _, target in todo.jobs:
-        if target is not STREAM and target.suffix.lower() not in WRITTEN:
-            suffix = target.suffix or "(none)"
-            raise UsageError(f"{target}: cannot write images of type {suffix}")
-    return todo
 
 
 def each(todo: Todo, work: Callable[[pathlib.Path, pathlib.Path], str], label: str) -> int:
@@ -239,7 +226,7 @@ def _pairs(
     """All jobs, and what is wrong with the inputs that give none."""
     found: list[Job] = []
     errors: list[UsageError] = []
-    into = args.output is not None and (several or args.output.is_dir())
+    into = args.output is not None and (several or args.into or args.output.is_dir())
     for source in args.inputs:
         folder = source.is_dir()
         files = find(source) if folder else [source]

@@ -9,6 +9,7 @@ from typing import Any
 from jaxlic.commands import options
 from jaxlic.commands.files import naming, read
 from jaxlic.commands.messages import name
+from jaxlic.commands.names import place
 
 
 def add(commands: Any) -> None:
@@ -20,7 +21,7 @@ def add(commands: Any) -> None:
         "show what a .jlic file holds, without decoding it",
         "  jaxlic info photo.jlic\n  jaxlic info photo.jlic --json",
     )
-    parser.add_argument("input", type=options.path, help="a .jlic file, - for standard input")
+    parser.add_argument("input", type=place, help="a .jlic file, - for standard input")
     parser.add_argument("--json", action="store_true", help="machine-readable")
 
 

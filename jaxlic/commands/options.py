@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from jaxlic.commands.messages import STREAM
+from jaxlic.commands.names import Output, place
 
 MAX_PIXELS = 100_000_000
 MODEL = "pyramid"  # That of jaxlic.load, whose import would take its time.
@@ -30,7 +30,7 @@ def command(commands: Any, name: str, run: Run, help_: str, examples: str) -> An
 
 def add_files(parser: argparse.ArgumentParser, inputs: str, output: str) -> None:
     """Inputs, `-o` and `-f` of the commands that make files of files."""
-    parser.add_argument("inputs", nargs="+", type=path, help=f"{inputs}; - for standard input")
+    parser.add_argument("inputs", nargs="+", type=place, help=f"{inputs}; - for standard input")
     add_output(
         parser, f"{output}, or a folder if there are several inputs; - for standard output"
     )
@@ -48,7 +48,8 @@ def add_files(parser: argparse.ArgumentParser, inputs: str, output: str) -> None
 
 def add_output(parser: argparse.ArgumentParser, help_: str) -> None:
     """`-o` and `-f`."""
-    parser.add_argument("-o", "--output", type=path, metavar="OUT", help=help_)
+    parser.add_argument("-o", "--output", action=Output, metavar="OUT", help=help_)
+    parser.set_defaults(into=False)
     parser.add_argument("-f", "--force", action="store_true", help="replace files that exist")
 
 
@@ -84,11 +85,6 @@ def add_code(parser: argparse.ArgumentParser) -> None:
         help="a Python file of yours with BUILDERS, for models of your own architecture; "
         "it is executed",
     )
-
-
-def path(text: str) -> pathlib.Path:
-    """A path, or the stream that `-` means."""
-    return STREAM if text == "-" else pathlib.Path(text)
 
 
 def pixels(text: str) -> int:

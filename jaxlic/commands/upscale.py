@@ -8,8 +8,9 @@ import pathlib
 from typing import Any
 
 from jaxlic.commands import options
-from jaxlic.commands.files import each, jobs, picture, to_images, write_picture
+from jaxlic.commands.files import each, jobs, picture, write_picture
 from jaxlic.commands.messages import tell
+from jaxlic.commands.names import images_alone
 
 
 def add(commands: Any) -> None:
@@ -47,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
     """Thumbnails to images."""
     from jaxlic.files import images
 
-    todo = to_images(jobs(args, images.find, ".png"))
+    todo = jobs(args, images.find, ".png")
+    images_alone([target for _, target in todo.jobs])
     from jaxlic import thumbnail
 
     def work(source: pathlib.Path, target: pathlib.Path) -> str:

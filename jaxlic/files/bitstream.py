@@ -131,24 +131,30 @@ def pack(file: File) -> bytes:
     return b"".join(parts)
 
 
-def unpack(data: bytes) -> File:
-    """Parses and verifies a file.
+def unpack(data: bytes, level: int | None = None) -> File:
+    """Parses and verifies a file, or with `level` its beginning, up to that many levels.
 
     A file may end before its end: of version 2 the levels that are whole are kept, so long as
     every tile has its first.
 
     Raises:
-        BitstreamError: if anything is wrong with it.
+        BitstreamError: if anything is wrong with what is looked at.
     """
+    data = bytes(data)
     h, flags, position = _parse_header(data)
     header, header_size = data[:position], position
     if h.tiles * _OVERHEAD > len(data) - position:
         raise BitstreamError(f"the file is cut off: {h.tiles} tiles were announced")
     announced = File(h, (), b"" if flags & _ALPHA else None, b"" if flags & _ICC else None)
-    needed = h.tiles + bool(flags & _ALPHA) + bool(flags & _ICC)
+    extras = bool(flags & _ALPHA) + bool(flags & _ICC)
+    needed = h.tiles + extras
+    wanted = None if level is None or h.version == 1 else extras + level * h.tiles
     payloads: list[bytes] = []
     unused, ends = 0, [position]
     for place in _places(h, announced):
+        if len(payloads) == wanted:
+            unused, position = len(data) - position, len(data)
+            break
         try:
             length, start = read_varint(data, position)
             end = start + 4 + length
@@ -162,7 +168,11 @@ def unpack(data: bytes) -> File:
         payload = data[start + 4 : end]
         crc = int.from_bytes(data[start : start + 4], "little")
         if zlib.crc32(payload, zlib.crc32(header + place)) != crc:
-            raise BitstreamError("the file is damaged: a checksum does not match")
+            sound = (len(payloads) - extras) // h.tiles if h.version > 1 else 0
+            raise BitstreamError(
+                "the file is damaged: a checksum does not match"
+                + f"; up to level {sound} it is sound (jaxlic truncate --level)" * (sound > 0)
+            )
         payloads.append(payload)
         position = end
         ends.append(end)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from jaxlic.core import MAX_QUALITY, MIN_QUALITY
 from jaxlic.errors import Error
 from jaxlic.files import bitstream
 from jaxlic.files.images import Picture
@@ -46,3 +47,10 @@ def picture(image: np.ndarray, max_pixels: int = bitstream.MAX_PIXELS) -> Pictur
     if image.shape[-1] != 3:
         raise Error(f"an image has 3 or 4 channels, got {image.shape[-1]}")
     return Picture(image)
+
+
+def check_quality(quality: float) -> None:
+    """Raises Error unless it is a number of the scale."""
+    number = isinstance(quality, int | float | np.number)
+    if not number or not MIN_QUALITY <= quality <= MAX_QUALITY:
+        raise Error(f"quality must be in [1, 100], got {quality}")

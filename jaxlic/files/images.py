@@ -27,6 +27,7 @@ WRITTEN = {
     ".tiff": "TIFF",
     ".bmp": "BMP",
 }
+NOTHING_DRAWN = "no detail drawn"  # A caption that says so may be lost without a word.
 _READ = "PNG, JPEG, WebP, TIFF, BMP or JPEG XL"
 
 
@@ -113,7 +114,7 @@ def write(path: str | pathlib.Path, picture: Picture) -> tuple[str, ...]:
     notes = []
     if suffix == ".bmp" and picture.icc is not None:
         notes.append("BMP holds no colour profile: it is dropped")
-    if suffix != ".png" and picture.text is not None:
+    if suffix != ".png" and picture.text is not None and NOTHING_DRAWN not in picture.text:
         notes.append(f"only PNG holds the caption, which says: {picture.text}")
     return tuple(notes)
 
@@ -241,7 +242,7 @@ def _read_jxl(data: bytes, max_pixels: int) -> Picture:
 def _notes(image: Any) -> tuple[str, ...]:
     notes = []
     raw = " ".join(str(tile[3]) for tile in image.tile if len(tile) > 3)
-    if ";16" in raw or ";16" in image.mode or image.mode in ("I", "F"):
+    if ";16" in raw or ";16" in image.mode or image.mode == "I":
         notes.append("reduced from 16 to 8 bits a channel")
     if image.mode == "CMYK":
         notes.append("converted from CMYK to RGB")
@@ -257,10 +258,12 @@ def _normalise(image: Any, icc: bytes | None, notes: tuple[str, ...]) -> Picture
         pixels = np.asarray(image).astype(np.uint16)
         image = Image.fromarray((pixels >> 8).astype(np.uint8))
     elif image.mode == "I":
-        pixels = np.clip(np.asarray(image), 0, 65535)
+        pixels = np.asarray(image)
+        if pixels.min() < 0 or pixels.max() > 65535:
+            raise ImageError("has pixels of 32 bits, whose range is not known: convert it")
         image = Image.fromarray((pixels >> 8).astype(np.uint8))
     elif image.mode == "F":
-        image = Image.fromarray(np.clip(np.asarray(image), 0, 255).astype(np.uint8))
+        raise ImageError("has floating-point pixels, whose range is not known: convert it")
     elif image.mode == "CMYK" and icc is not None:
         image, icc = _cmyk_to_srgb(image, icc), None
     if icc is not None and icc[16:20] != b"RGB ":

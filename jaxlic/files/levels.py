@@ -15,10 +15,11 @@ def truncate(data: bytes, *, level: int | None = None, size: int | None = None) 
         size: keep as many levels as fit in so many bytes; None for no limit.
 
     Raises:
-        BitstreamError: if the file is damaged.
+        BitstreamError: if the file is damaged, up to `level`.
         UsageError: if it has not so many levels, or the first does not fit.
     """
-    file = bitstream.unpack(data)
+    asked = level if level is not None and level > 0 else None
+    file = bitstream.unpack(data, asked)
     whole = len(file.ends)
     if level is not None and not 1 <= level <= whole:
         kept = "1 level" if whole == 1 else f"{whole} levels"

@@ -200,16 +200,24 @@ def test_files_that_are_read_whole_are_bounded(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("pixels", "expected"),
+    "pixels",
     [
-        (np.full((2, 2), 70_000, np.int32), 255),
-        (np.full((2, 2), 300.5, np.float32), 255),
-        (np.full((2, 2), 77, np.float32), 77),
+        np.full((2, 2), 70_000, np.int32),
+        np.full((2, 2), -1, np.int32),
+        np.full((2, 2), 0.5, np.float32),
     ],
 )
-def test_numbers_of_other_types_are_clipped_and_it_is_said(tmp_path, pixels, expected):
-    picture = images.read(_save(tmp_path, Image.fromarray(pixels), "x.tiff"))
-    assert (picture.rgb == expected).all() and "to 8 bits" in picture.notes[0]
+def test_numbers_of_unknown_range_are_refused(tmp_path, pixels):
+    path = _save(tmp_path, Image.fromarray(pixels), "x.tiff")
+    with pytest.raises(ImageError, match=r"x\.tiff: has .* range is not known"):
+        images.read(path)
+
+
+def test_numbers_of_16_bits_in_32_are_reduced(tmp_path):
+    picture = images.read(
+        _save(tmp_path, Image.fromarray(np.full((2, 2), 0x4D01, np.int32)), "x.tiff")
+    )
+    assert (picture.rgb == 0x4D).all() and "16 to 8 bits" in picture.notes[0]
 
 
 def test_cmyk_goes_through_its_profile_if_that_is_one(tmp_path):
