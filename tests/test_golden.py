@@ -1,8 +1,9 @@
 """Files written by released weights decode, for ever.
 
 `tests/golden/` holds small files and, for each, the SHA-256 of the latents it decodes to and
-the image it looked like. The pixels may differ by rounding between machines, the latents may
-not. A file is only ever added here.
+the image it looks like. The pixels may differ by rounding between machines, the latents may
+not. A file is only ever added here; a synthesis may be replaced by a better one that reads the
+same files (`train.export --stream`), and then the images are.
 """
 
 import hashlib

@@ -60,8 +60,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--stream",
         metavar="MODEL",
-        help="take the tables of this model, and fail unless its files can be read with the "
-        "new weights (a run that left alone what files depend on)",
+        help="take what files depend on, entropy model and tables, from this model: its "
+        "files can be read with the new weights (after decoder_only=true)",
     )
     parser.add_argument(
         "--small",
@@ -107,8 +107,8 @@ def export(
     """Writes the EMA parameters of the last sound checkpoint in `workdir` to the folder `out`.
 
     With the training images' `folder` the tables are calibrated on them. With a `parent` what
-    is as in that model is left out. With `stream`, a model, its tables are taken, and what its
-    files depend on must be as there. `small` is `models.save_model`'s.
+    is as in that model is left out. With `stream`, a model, what its files depend on is taken
+    from there. `small` is `models.save_model`'s.
 
     Raises:
         FileNotFoundError: if the run or its checkpoint is missing.
@@ -156,7 +156,7 @@ def export(
     if before is not None:
         if folder is not None:
             raise ConfigError(f"{stream}: its tables are taken, there are none to calibrate")
-        tables, params = before.tables, _with_signs(params, before.params)
+        tables, params = before.tables, _with_stream(params, before)
 
     def save(out: pathlib.Path) -> None:
         save_model(out, params, e.spec, description, tables, builders=e.builders, small=small)
@@ -185,15 +185,12 @@ def _told(e: Experiment, step: int, workdir: pathlib.Path) -> dict[str, Any]:
     }
 
 
-def _with_signs(params: Params, known: Params) -> Params:
-    """`params`; those equal to known ones with their zeros' signs, which averages forget."""
-    there = weights.flat(known)
-    return weights.tree(
-        {
-            name: there[name] if name in there and np.array_equal(a, there[name]) else a
-            for name, a in weights.flat(params).items()
-        }
-    )
+def _with_stream(params: Params, known: Model) -> Params:
+    """`params`, with what files depend on as in a known model."""
+    assert isinstance(known.codec, Codec)
+    path, there = tuple(known.codec.entropy_path), weights.flat(known.params)
+    taken = {name: a for name, a in there.items() if name.startswith(path)}
+    return weights.tree(weights.flat(params) | taken)
 
 
 def calibrate(model: Model, packed: Source, *, held_out: int) -> TableSets:

@@ -29,7 +29,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(cards, indent=2))
         return 0
-    print(f"{'id':12} {'parameters':>10} {'kMAC/px enc':>11} {'dec':>6}  Kodak, BD-rate of PSNR")
+    print(
+        f"{'id':12} {'parameters':>10} {'kMAC/px enc':>11} {'dec':>6}  Kodak, BD-rate of PSNR"
+    )
     for card in cards:
         cost, kodak = card.get("kmacs_per_pixel", {}), card.get("kodak", {})
         figures = "; ".join(f"{name} {value}" for name, value in kodak.items())
