@@ -39,7 +39,7 @@ def folder(tmp_path, photo_file):
 
 
 def _arguments(*inputs, output=None, **more):
-    defaults = dict(force=False, skip_existing=False, keep_suffix=False)
+    defaults = dict(force=False, skip_existing=False, keep_suffix=False, into=False)
     return argparse.Namespace(inputs=list(inputs), output=output, **(defaults | more))
 
 
@@ -177,8 +177,8 @@ def test_devices_and_links_stay_what_they_are(tmp_path, photo_file, capsys):
 
 def test_pipes_do_not_block(tmp_path, capsys):
     os.mkfifo(tmp_path / "a.png")
-    output = ["-o", tmp_path / "x.png"]
-    for command in (["compress", *output], ["decompress", *output], ["info"], ["explain"]):
+    coded, shown = ["-o", tmp_path / "x.jlic"], ["-o", tmp_path / "x.png"]
+    for command in (["compress", *coded], ["decompress", *shown], ["info"], ["explain"]):
         assert _run(*command, tmp_path / "a.png") == 2
         assert "a.png: is not a regular file" in capsys.readouterr().err
 
@@ -352,7 +352,7 @@ def test_planning_takes_a_time_in_proportion_to_the_files(tmp_path):
         for i in range(count):
             (folder / f"{i}.png").write_bytes(b"")
         args = argparse.Namespace(inputs=[folder], output=tmp_path / "out", keep_suffix=False)
-        args.force, args.skip_existing = False, True
+        args.force, args.skip_existing, args.into = False, True, False
         taken = []
         for _ in range(3):
             began = time.process_time()

@@ -144,9 +144,12 @@ def test_a_refiner_is_for_its_own_codec(folders, loaded):
         refiner.refiner_for(loaded[0], str(folders[0]))
     with pytest.raises(ModelError, match="refines no pictures of base"):
         refiner.refiner_for(api.load_codec("base"), str(folders[1]))
-    with pytest.raises(ModelError, match="refines files of"):
-        api.load_codec(folders[1])
-    own = api.load(folders[1])  # As of one that was trained with its base.
+    for load in (api.load, api.load_codec):
+        with pytest.raises(ModelError, match="refines files of"):
+            load(folders[1])
+    own = api.ImageCodec(
+        models.load_model(folders[1])
+    )  # As of one that was trained with its base.
     assert refiner.refiner_for(own) is own.model
 
 

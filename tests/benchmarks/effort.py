@@ -50,6 +50,8 @@ def main() -> None:
     parser.add_argument("--crop", type=int, default=0, help="edge, in pixels")
     parser.add_argument("--images", type=int, default=0, help="how many, the first by name")
     args = parser.parse_args()
+    if args.qualities.count(",") < 3:
+        parser.error("BD-rates take four qualities or more")
     jaxlic.keep_compiled()
     codec = load_codec(args.model)
     files = images.find(args.folder)[: args.images or None]
