@@ -1,5 +1,8 @@
 """What a file that was cut stands for, from the file to pictures."""
 
+import io
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -216,7 +219,7 @@ def test_levels_before_the_damage_can_be_had(file, data, codec):
         levels.truncate(bytes(damaged), level=4)
 
 
-def test_members_overwrite_nothing_unasked(file, place, capsys):
+def test_members_overwrite_nothing_unasked(file, place, capsys, monkeypatch):
     own = file.parent / "photo-2.png"
     own.write_bytes(b"mine")
     (file.parent / "photo.png").write_bytes(b"not written")
@@ -231,3 +234,11 @@ def test_members_overwrite_nothing_unasked(file, place, capsys):
     assert [p.stat().st_mtime_ns for p in (first, own)] == stamps
     assert (file.parent / "photo.png").read_bytes() == b"not written"
     assert main([*command, "-o", "-"]) == 2
+    # From standard input too.
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(file.read_bytes())))
+    (file.parent / "in-2.png").write_bytes(b"mine")
+    piped = ["decompress", "-", *command[2:], "-o", str(file.parent / "in.png")]
+    assert main(piped) == 2
+    assert (file.parent / "in-2.png").read_bytes() == b"mine"
+    assert main([*piped, "-f"]) == 0
+    assert (file.parent / "in-1.png").exists() and not (file.parent / "in.png").exists()

@@ -187,7 +187,10 @@ def _told(e: Experiment, step: int, workdir: pathlib.Path) -> dict[str, Any]:
 
 def _with_stream(params: Params, known: Model) -> Params:
     """`params`, with what files depend on as in a known model."""
-    assert isinstance(known.codec, Codec)
+    from train.experiment import ConfigError
+
+    if not isinstance(known.codec, Codec):
+        raise ConfigError(f"{known.id}: is no codec, and writes no files")
     path, there = tuple(known.codec.entropy_path), weights.flat(known.params)
     taken = {name: a for name, a in there.items() if name.startswith(path)}
     return weights.tree(weights.flat(params) | taken)

@@ -65,9 +65,15 @@ def jobs(args: argparse.Namespace, find: Find, suffix: str, several_of: Several 
     """
     streams = STREAM in (_only(args.inputs), args.output) and _stream_job(args)
     if streams:
-        return Todo([streams], several=False)
+        source, target = streams
+        names = [target] if several_of is None or target is STREAM else several_of(target)
+        there = [a for a in names if a is not STREAM and os.path.lexists(a)]
+        if there and not args.force:
+            raise UsageError(f"{there[0]}: exists; use --force to replace it")
+        return Todo([(source, names[0])], several=False)
     several = len(args.inputs) > 1 or args.inputs[0].is_dir()
-    if several and args.output and args.output.suffix.lower() == suffix:
+    folder = args.output and (args.into or args.output.is_dir())
+    if several and args.output and not folder and args.output.suffix.lower() == suffix:
         raise UsageError(f"{args.output}: names one file, but there may be several")
     if several and args.output and args.output.exists() and not args.output.is_dir():
         raise UsageError(f"{args.output}: is a file, but there are several inputs")
@@ -215,8 +221,6 @@ def _stream_job(args: argparse.Namespace) -> Job | None:
         return source, STREAM
     if target.is_dir():
         raise UsageError(f"{target}: is a folder; name a file for standard input")
-    if os.path.lexists(target) and not args.force:
-        raise UsageError(f"{target}: exists; use --force to replace it")
     return source, target
 
 

@@ -42,8 +42,9 @@ def test_a_run_is_exported_and_compresses(tmp_path, photos, photo, capsys):
     assert export.main([*again, str(tmp_path / "model")]) == 0
     assert jaxlic.load(tmp_path / "again").model.stream == codec.model.stream
     capsys.readouterr()
-    assert export.main([*again[:2], "--stream", "base"]) == 2
-    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    for wrong in ("base", "sain-x2"):
+        assert export.main([*again[:2], "--stream", wrong]) == 2
+        assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
     # Weights start another run; a workdir keeps to its config.
     assert main([*_arguments(tmp_path / "run", photos, "seed=1")]) == 2
