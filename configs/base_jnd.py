@@ -5,7 +5,8 @@ python -m train.export runs/jnd mymodel && jaxlic compress photo.jpg --model ./m
 
 Starts from the shipped weights and minimises the rate plus a distortion that knows the
 just-noticeable difference of each pixel (`jaxlic/ops/jnd.py`). `--set only=gain
-learning_rate=3e-3` trains the quantisation steps alone: that is `base-jnd`. `--set loss=...`:
+learning_rate=3e-3` trains the quantisation steps alone: that is `base-jnd`; with
+`init_from=pyramid` beside it, the default codec's. `--set loss=...`:
 
 weighted   squared error in units of the threshold (the default)
 beyond     squared error beyond the threshold, and a little of the plain one
@@ -22,14 +23,16 @@ Files are read and decoded as before: nothing changes but the weights. Compare w
 same steps on the same crops; without that, a gain may be that of training on.
 """
 
+import functools
+
 import optax
 
-from jaxlic.codecs.hyperprior import lmbda
+from jaxlic.codecs.hyperprior import Hyperprior, lmbda
 from jaxlic.losses import jnd
 from jaxlic.losses.mixture import mixture
 from jaxlic.losses.rate_distortion import Term, rate_distortion, squared_error
 from jaxlic.metrics.perceptual import perceptual
-from jaxlic.models import Spec, card
+from jaxlic.models import Spec, build, card
 from jaxlic.ops.jnd import MARGIN, jnd_map, smoothed
 from train.experiment import Experiment
 
@@ -62,6 +65,9 @@ def experiment(
     """
     described = card(init_from)
     spec = Spec(described["builder"], described["settings"])
+    model = build(spec)
+    if not isinstance(model, Hyperprior):
+        raise ValueError(f"init_from={init_from} has no steps of its own to train")
     if loss not in LOSSES:
         raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
     network = perceptual("st-lpips-alex") if features or loss == "feature" else None
@@ -91,7 +97,10 @@ def experiment(
         spec=spec,
         only=tuple(p for p in only.split(",") if p),
         loss=rate_distortion(
-            lmbda, mixture(terms, automatic=True), balance=balance, mean_floor=mean_floor
+            functools.partial(lmbda, between=model.lambdas),
+            mixture(terms, automatic=True),
+            balance=balance,
+            mean_floor=mean_floor,
         ),
         optimizer=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule)),
         crop=crop,

@@ -26,6 +26,7 @@ def experiment(
     *,
     analysis: bool = True,
     synthesis: bool = True,
+    magnitudes: bool = True,
     decoder_only: bool = False,
     pyramid: str = "muon",
     steps: int = 60_000,
@@ -56,7 +57,8 @@ def experiment(
     `context_rate` for the context, with Muon; the others with Adam: `gain_rate` for the
     quantisation steps, `linear_rate` for the prediction of the lowest frequencies, whose
     inputs are in the thousands, `learning_rate` for the rest. Without `analysis` or
-    `synthesis` that transform has no pyramid. `decoder_only` trains the synthesis alone: with
+    `synthesis` that transform has no pyramid; without `magnitudes` the context does not see
+    them, as that of the shipped `pyramid`. `decoder_only` trains the synthesis alone: with
     the weights that come of it files that there are can be read, and new ones are the same.
     """
     if pyramid not in ("muon", "adam"):
@@ -64,7 +66,8 @@ def experiment(
     widths = {} if analysis else {"analysis_widths": []}
     if not synthesis:
         widths["synthesis_widths"] = [0, 64, 0]
-    spec = Spec("pyramid.lapped", dict(error_price=error_price, **widths))
+    context = {"magnitudes": True} if magnitudes else {}
+    spec = Spec("pyramid.lapped", dict(error_price=error_price, **widths, **context))
     rates = dict(
         base=learning_rate,
         gains=gain_rate,

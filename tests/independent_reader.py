@@ -186,6 +186,13 @@ def squash(x: np.ndarray) -> np.ndarray:
     return a + floor_half(b / 4 + c / 16)
 
 
+def magnitude(x: np.ndarray) -> np.ndarray:
+    """Return m(x)."""
+    x = np.abs(x)
+    near = 4 * np.clip(x, 0, 16) + np.clip(x - 16, 0, 64)
+    return near + floor_half(np.clip(x - 80, 0, 320) / 4 + np.clip(x - 400, 0, 752) / 16)
+
+
 # --- The entropy coder -----------------------------------------------------------------------
 
 
@@ -251,12 +258,14 @@ def read_tile(payload: bytes, rows: int, columns: int, quality: int, about, arra
     cells = (*known[0].shape[:2], 4, -1)
     means, indices = (space_to_depth(x).reshape(cells) for x in (mean, index))
     y, first, k, begin = np.empty(means.shape), [], 0, 0
+    sizes, magnitudes = [], about["settings"].get("magnitudes", False)
     for number, (size, steps) in enumerate(zip(slices, passes, strict=True)):
         for positions in POSITIONS[steps]:
             here = (slice(None), slice(None), positions, slice(begin, begin + size))
             name, flat = f"context/refine_{k}", (*cells[:2], -1)
             m, i = means[here].reshape(flat), indices[here].reshape(flat)
-            x = layer(np.concatenate(known, -1), arrays, f"{name}/conv", 5, 255, 5, 1, 0, 255)
+            x = np.concatenate(known + sizes, -1)
+            x = layer(x, arrays, f"{name}/conv", 5, 255, 5, 1, 0, 255)
             step_mean = m + layer(x, arrays, f"{name}/mean", 5, 255, 4, 1, -4096, 4096)
             step_index = i + layer(x, arrays, f"{name}/index", 5, 255, 3, 10, -64, 64)
             if first:
@@ -267,6 +276,8 @@ def read_tile(payload: bytes, rows: int, columns: int, quality: int, about, arra
             s = symbols(decoder, arrays, "gaussian", np.clip(step_index, 0, 63))
             y[here] = (step_mean + s).reshape(y[here].shape)
             known.append(squash(16 * s))
+            if magnitudes:
+                sizes.append(magnitude(16 * s))
             if number == 0:
                 first.append(16 * (step_mean + s) - m)
             k += 1

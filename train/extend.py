@@ -7,7 +7,9 @@ step sizes follow the lambda and all else stays as at its end. Latents that MODE
 take gains and scales from the nearest ones that it has.
 
 With `--sic` MODEL is a folder of the pyramid codec, and OUT a start for `configs/sic.py`: its
-coarse plane codes as MODEL does, latents beyond its own are left out.
+coarse plane codes as MODEL does, latents beyond its own are left out. With `--magnitudes` MODEL
+is a folder of the pyramid codec whose context sees no magnitudes, and OUT the same with one
+that does and ignores them as yet.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import pathlib
+import re
 import sys
 
 import flax.traverse_util
@@ -40,15 +43,25 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m train.extend", description=__doc__)
     parser.add_argument("model", help="an id of shipped weights or a folder")
     parser.add_argument("out", type=pathlib.Path, help="the folder to write")
-    parser.add_argument("--sic", action="store_true", help="a start for the codec sic")
+    goal = parser.add_mutually_exclusive_group()
+    goal.add_argument("--sic", action="store_true", help="a start for the codec sic")
+    goal.add_argument("--magnitudes", action="store_true", help="for a context that sees them")
     args = parser.parse_args(argv)
     try:
         start = flatten(models.load_params(args.model))
         spec = Spec("sic.lapped" if args.sic else "pyramid.lapped", {})
+        if args.magnitudes:
+            settings = {**models.card(args.model)["settings"], "magnitudes": True}
+            spec = Spec("pyramid.lapped", settings)
         model = models.build(spec)
         init = jax.jit(transform_codec(model).init)
         fresh = flatten(init(jnp.zeros((1, model.stride, model.stride, 3)), jax.random.key(0)))
-        flat = narrowed(start, fresh) if args.sic else extended(start, fresh, model)
+        if args.sic:
+            flat = narrowed(start, fresh)
+        elif args.magnitudes:
+            flat = seeing(start, fresh)
+        else:
+            flat = extended(start, fresh, model)
         params = flax.traverse_util.unflatten_dict(flat, sep="/")
         told = {"id": "start", "number": 0}
         if args.sic and args.model in models.shipped():
@@ -126,6 +139,27 @@ def narrowed(
             out[name] = np.ascontiguousarray(a[..., : wanted[-1]])
     if all(out[name] is fresh[name] for name in fresh):
         raise Error("the model has no array in common with the codec sic")
+    return out
+
+
+def seeing(start: dict[str, np.ndarray], fresh: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """`start` for a context that sees magnitudes too: `fresh` says how large its kernels are.
+
+    Raises:
+        Error: if they have anything else that `start` has not, or nothing more.
+    """
+    out, more = dict(start), 0
+    for name, a in fresh.items():
+        known = start.get(name, np.zeros(0))
+        if known.shape == a.shape:
+            continue
+        kernel = re.fullmatch(r"params/context/refine_\d+/conv/kernel", name)
+        if not kernel or known.shape[3:] != a.shape[3:] or known.shape[2] > a.shape[2]:
+            raise Error("--magnitudes takes weights of the codec pyramid without them")
+        room = ((0, 0), (0, 0), (0, a.shape[2] - known.shape[2]), (0, 0))
+        out[name], more = np.pad(known, room), more + 1
+    if not more:
+        raise Error("its context sees magnitudes already")
     return out
 
 

@@ -38,6 +38,7 @@ def lapped(
     passes: tuple[int, ...] = PASSES,
     summary: int = 96,
     context_hidden: int = 128,
+    magnitudes: bool = False,
     error_price: float = 10.0,
 ) -> Hyperprior:
     """Made for CPUs: about 50 kMAC a pixel each way.
@@ -47,8 +48,8 @@ def lapped(
         learned: how many features are learned; as many latents as there are in the slices.
         analysis_widths, analysis_depths: of the pyramid of the analysis, from 1/2 to 1/8.
         synthesis_widths, synthesis_depths: of that of the synthesis.
-        slices, passes, summary, context_hidden: as of `SpatialChannelContext`. Latents beyond
-            the slices are coded without context.
+        slices, passes, summary, context_hidden, magnitudes: as of `SpatialChannelContext`.
+            Latents beyond the slices are coded without context.
         error_price: as of `Hyperprior`.
 
     Raises:
@@ -83,7 +84,9 @@ def lapped(
         ),
         HyperAnalysis(),
         latents=latents,
-        context=SpatialChannelContext(tuple(slices), tuple(passes), summary, context_hidden),
+        context=SpatialChannelContext(
+            tuple(slices), tuple(passes), summary, context_hidden, magnitudes=magnitudes
+        ),
         halo=_halo(blocks, synthesis_depths),
         error_price=error_price,
         lambdas=LAMBDAS,

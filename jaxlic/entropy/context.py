@@ -34,7 +34,7 @@ from jaxlic.entropy.hyper import (
 )
 from jaxlic.entropy.interpolation import interpolation
 from jaxlic.entropy.models import LEVELS, IndexedGaussian
-from jaxlic.nn.exact import ExactConv, ExactLinear, compand
+from jaxlic.nn.exact import ExactConv, ExactLinear, compand, steep
 from jaxlic.ops.arrays import Array, namespace
 from jaxlic.ops.bounds import clip
 from jaxlic.ops.geometry import depth_to_space, keep, shrunk, space_to_depth
@@ -79,6 +79,7 @@ class SpatialChannelContext(nn.Module):
         correlation: of neighbours in the first slice, less the hyperprior's mean; its linear
             prediction starts with the best weights for a Markov field of that correlation.
             0 starts with none.
+        magnitudes: the networks see how large symbols are beside what they are.
     """
 
     slices: tuple[int, ...] = (3, 13, 48, 64, 192)
@@ -86,12 +87,14 @@ class SpatialChannelContext(nn.Module):
     summary: int = 96
     hidden: int = 128
     correlation: float = 0.95
+    magnitudes: bool = False
 
     def setup(self) -> None:
         slots = self.slots
         self.summarise = Summary(self.summary)
         self.refine = [
-            Refinement(slots[: k + 1], self.hidden, self.correlation) for k in range(len(slots))
+            Refinement(slots[: k + 1], self.hidden, self.correlation, self.magnitudes)
+            for k in range(len(slots))
         ]
         self.assemble = Assembly(slots)
 
@@ -187,12 +190,13 @@ class Refinement(nn.Module):
     Attributes:
         slots: all passes up to this one.
         hidden: width.
-        correlation: as of `SpatialChannelContext`.
+        correlation, magnitudes: as of `SpatialChannelContext`.
     """
 
     slots: tuple[Slot, ...]
     hidden: int
     correlation: float = 0.0
+    magnitudes: bool = False
 
     def setup(self) -> None:
         conv = functools.partial(ExactConv, in_fraction=ACTIVATION, in_max=ACTIVATION_MAX)
@@ -242,6 +246,8 @@ class Refinement(nn.Module):
         *before, slot = self.slots
         half, unit, xp = shrunk(size, 2), 2.0**MEAN_FRACTION, namespace(summary)
         symbols = [compand((known.y_hat - known.mean) * unit) for known in decoded]
+        if self.magnitudes:
+            symbols += [steep((known.y_hat - known.mean) * unit) for known in decoded]
         h = self.conv(keep(xp.concatenate([summary, *symbols], axis=-1), half))
         shift = self.mean(h)
         if self.linear is not None:

@@ -42,6 +42,7 @@ SMALL = {
         passes=[4, 1],
         summary=8,
         context_hidden=8,
+        magnitudes=True,
         error_price=0.0,
     ),
     "dkic.convolutional": dict(

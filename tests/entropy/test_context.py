@@ -13,7 +13,9 @@ from jaxlic.entropy.models import IndexedGaussian
 from jaxlic.ops import quantisation
 from tests.random_params import random_params
 
-CONTEXT = SpatialChannelContext((2, 3, 4), (4, 2, 1), summary=5, hidden=6)
+CONTEXT = SpatialChannelContext(
+    (2, 3, 4), (4, 2, 1), summary=5, hidden=6, magnitudes=True
+)
 SHAPE = (1, 8, 12, 9)
 QUALITY = jnp.array([40.0])
 

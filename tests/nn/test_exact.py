@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxlic.nn.conv import conv2d
-from jaxlic.nn.exact import LIMIT, ExactConv, ExactGain, ExactLinear, compand
+from jaxlic.nn.exact import LIMIT, ExactConv, ExactGain, ExactLinear, compand, steep
 from tests.algorithms import fft, winograd
 
 LAYER = dict(kernel_size=3, in_fraction=5, in_max=255, out_fraction=5, low=0, high=255)
@@ -116,6 +116,19 @@ def test_companding_keeps_small_integers_and_bounds_large_ones():
     assert np.abs(y + y[::-1]).max() <= 1
     slopes = jax.vmap(jax.grad(compand))(jnp.array([3.0, 100.0, -1000.0, 9999.0]))
     np.testing.assert_allclose(slopes, [1, 1 / 4, 1 / 16, 0])
+
+
+def test_sizes_are_whole_bounded_and_tell_small_integers_apart():
+    x = jnp.arange(-(2**16), 2**16 + 1, dtype=jnp.float32)
+    y = np.asarray(jax.jit(steep)(x))
+    np.testing.assert_array_equal(y, np.round(y))
+    np.testing.assert_array_equal(y, y[::-1])
+    assert np.all(np.diff(y[2**16 :]) >= 0) and y.min() == 0 and y.max() == 255
+    symbols = np.asarray(steep(16 * np.arange(5, dtype=np.float32)))
+    np.testing.assert_array_equal(symbols, [0, 64, 80, 96, 112])
+    np.testing.assert_array_equal(steep(np.asarray(x)), y)
+    slopes = jax.vmap(jax.grad(steep))(jnp.array([3.0, -30.0, 100.0, -1000.0, 9999.0]))
+    np.testing.assert_allclose(slopes, [4, -1, 1 / 4, -1 / 16, 0])
 
 
 def test_linear_predictions_equal_integer_arithmetic():

@@ -15,9 +15,9 @@ from jaxlic.nn.pyramid import ANCHORS
 from tests.codecs.test_contract import SMALL
 from tests.conftest import TINY
 from tests.random_params import random_params
-from train.extend import extended, flatten, narrowed, nearest
+from train.extend import extended, flatten, narrowed, nearest, seeing
 
-GROWN = {**SMALL["pyramid.lapped"], "error_price": 10.0}
+GROWN = {**SMALL["pyramid.lapped"], "error_price": 10.0, "magnitudes": False}
 
 
 def _quality(lmbda, low, high):
@@ -70,3 +70,25 @@ def test_what_cannot_be_extended_is_said():
     for gains in ({}, {"params/gain/log_gain": np.zeros((ANCHORS, 16))}):
         with pytest.raises(Error, match="base, dkic"):
             extended(gains, {}, new)
+
+
+def test_a_context_that_begins_to_see_magnitudes_does_what_it_did():
+    old, new = (
+        transform_codec(build(Spec("pyramid.lapped", {**GROWN, "magnitudes": more})))
+        for more in (False, True)
+    )
+    x = jax.random.uniform(jax.random.key(0), (1, 64, 64, 3))
+    before = random_params(old.init, x, jax.random.key(1), scale=0.05)
+    fresh = flatten(jax.eval_shape(new.init, x, jax.random.key(2)))
+    after = unflatten_dict(seeing(flatten(before), fresh), sep="/")
+    q, key = jnp.full(1, 40.0), jax.random.key(3)
+    expected, found = (
+        jax.jit(codec.forward)(params, x, q, key)
+        for codec, params in ((old, before), (new, after))
+    )
+    np.testing.assert_array_equal(found.aux["y_hat"], expected.aux["y_hat"])
+    assert jax.tree.all(jax.tree.map(np.allclose, found.bits, expected.bits))
+    with pytest.raises(Error, match="already"):
+        seeing(flatten(after), fresh)
+    with pytest.raises(Error, match="without them"):
+        seeing({}, fresh)
