@@ -275,7 +275,8 @@ def read_tile(payload: bytes, rows: int, columns: int, quality: int, about, arra
             step_mean = np.clip(step_mean, -(2**15), 2**15) / 16
             s = symbols(decoder, arrays, "gaussian", np.clip(step_index, 0, 63))
             y[here] = (step_mean + s).reshape(y[here].shape)
-            known.append(squash(16 * s))
+            if number < 2 or not magnitudes:
+                known.append(squash(16 * s))
             if magnitudes:
                 sizes.append(magnitude(16 * s))
             if number == 0:

@@ -8,8 +8,8 @@ take gains and scales from the nearest ones that it has.
 
 With `--sic` MODEL is a folder of the pyramid codec, and OUT a start for `configs/sic.py`: its
 coarse plane codes as MODEL does, latents beyond its own are left out. With `--magnitudes` MODEL
-is a folder of the pyramid codec whose context sees no magnitudes, and OUT the same with one
-that does and ignores them as yet.
+is a folder of the pyramid codec whose context sees no magnitudes, and OUT a start for one that
+does. It ignores them as yet, and no longer sees what it is to have the magnitudes of alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import pathlib
-import re
 import sys
 
 import flax.traverse_util
@@ -30,6 +29,7 @@ from jaxlic.codecs import hyperprior, pyramid
 from jaxlic.codecs.hyperprior import Hyperprior
 from jaxlic.codecs.transform import transform_codec
 from jaxlic.core import Params
+from jaxlic.entropy.context import SpatialChannelContext, signed
 from jaxlic.entropy.hyper import ACTIVATION, INDEX_FRACTION, QUALITY_LEVELS
 from jaxlic.entropy.models import LEVELS, MAX_SCALE, MIN_SCALE
 from jaxlic.errors import Error
@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.sic:
             flat = narrowed(start, fresh)
         elif args.magnitudes:
-            flat = seeing(start, fresh)
+            flat = seeing(start, fresh, model.context)
         else:
             flat = extended(start, fresh, model)
         params = flax.traverse_util.unflatten_dict(flat, sep="/")
@@ -142,24 +142,30 @@ def narrowed(
     return out
 
 
-def seeing(start: dict[str, np.ndarray], fresh: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """`start` for a context that sees magnitudes too: `fresh` says how large its kernels are.
+def seeing(
+    start: dict[str, np.ndarray], fresh: dict[str, np.ndarray], context: SpatialChannelContext
+) -> dict[str, np.ndarray]:
+    """`start` for the context of a codec that sees magnitudes, `fresh` being its parameters.
 
     Raises:
-        Error: if they have anything else that `start` has not, or nothing more.
+        Error: if it sees them already, or has something else that `start` has not.
     """
-    out, more = dict(start), 0
-    for name, a in fresh.items():
-        known = start.get(name, np.zeros(0))
-        if known.shape == a.shape:
-            continue
-        kernel = re.fullmatch(r"params/context/refine_\d+/conv/kernel", name)
-        if not kernel or known.shape[3:] != a.shape[3:] or known.shape[2] > a.shape[2]:
+    out, parts = dict(start), context.slots
+    for k in range(1, len(parts)):
+        name = f"params/context/refine_{k}/conv/kernel"
+        if name not in start:
             raise Error("--magnitudes takes weights of the codec pyramid without them")
-        room = ((0, 0), (0, 0), (0, a.shape[2] - known.shape[2]), (0, 0))
-        out[name], more = np.pad(known, room), more + 1
-    if not more:
-        raise Error("its context sees magnitudes already")
+        known, before = start[name], parts[:k]
+        values, all_ = (
+            context.summary + sum(slot.count * len(slot.phases) for slot in slots)
+            for slots in (signed(before), before)
+        )
+        if known.shape[2] != all_:
+            raise Error("its context sees magnitudes already")
+        sizes = np.zeros_like(known[:, :, context.summary :])
+        out[name] = np.concatenate([known[:, :, :values], sizes], axis=2)
+    if {n: a.shape for n, a in out.items()} != {n: a.shape for n, a in fresh.items()}:
+        raise Error("--magnitudes takes weights of the codec pyramid without them")
     return out
 
 

@@ -59,6 +59,12 @@ class Slot(NamedTuple):
         return namespace(a).concatenate(parts, axis=-1)
 
 
+def signed(slots: tuple[Slot, ...] | list[Slot]) -> list[Slot]:
+    """Those of the first two slices."""
+    first = sorted({slot.first for slot in slots})[:2]
+    return [slot for slot in slots if slot.first in first]
+
+
 class Known(NamedTuple):
     """What one pass has decoded, and what it had expected, `[B, H / 2, W / 2, ...]`."""
 
@@ -79,7 +85,8 @@ class SpatialChannelContext(nn.Module):
         correlation: of neighbours in the first slice, less the hyperprior's mean; its linear
             prediction starts with the best weights for a Markov field of that correlation.
             0 starts with none.
-        magnitudes: the networks see how large symbols are beside what they are.
+        magnitudes: the networks see how large symbols are; what they are, of the first two
+            slices alone, for beyond the lowest frequencies that says nothing of others.
     """
 
     slices: tuple[int, ...] = (3, 13, 48, 64, 192)
@@ -245,10 +252,11 @@ class Refinement(nn.Module):
         """
         *before, slot = self.slots
         half, unit, xp = shrunk(size, 2), 2.0**MEAN_FRACTION, namespace(summary)
-        symbols = [compand((known.y_hat - known.mean) * unit) for known in decoded]
+        symbols = [(known.y_hat - known.mean) * unit for known in decoded]
+        seen = [compand(a) for a in symbols]
         if self.magnitudes:
-            symbols += [steep((known.y_hat - known.mean) * unit) for known in decoded]
-        h = self.conv(keep(xp.concatenate([summary, *symbols], axis=-1), half))
+            seen = seen[: len(signed(before))] + [steep(a) for a in symbols]
+        h = self.conv(keep(xp.concatenate([summary, *seen], axis=-1), half))
         shift = self.mean(h)
         if self.linear is not None:
             first = [

@@ -13,9 +13,7 @@ from jaxlic.entropy.models import IndexedGaussian
 from jaxlic.ops import quantisation
 from tests.random_params import random_params
 
-CONTEXT = SpatialChannelContext(
-    (2, 3, 4), (4, 2, 1), summary=5, hidden=6, magnitudes=True
-)
+CONTEXT = SpatialChannelContext((2, 3, 4), (4, 2, 2), summary=5, hidden=6, magnitudes=True)
 SHAPE = (1, 8, 12, 9)
 QUALITY = jnp.array([40.0])
 
@@ -86,7 +84,7 @@ def test_the_steps_are_those_of_the_schedule(params):
 
     _run(params, _case()[0], coder)
     assert names == list(
-        zip(["y0", "y1", "y2", "y3", "y4", "y5", "y6"], [2, 2, 2, 2, 6, 6, 16], strict=True)
+        zip([f"y{k}" for k in range(8)], [2, 2, 2, 2, 6, 6, 8, 8], strict=True)
     )
 
 

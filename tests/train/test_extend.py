@@ -72,23 +72,26 @@ def test_what_cannot_be_extended_is_said():
             extended(gains, {}, new)
 
 
-def test_a_context_that_begins_to_see_magnitudes_does_what_it_did():
+def test_a_context_that_begins_to_see_magnitudes_does_what_it_did_without_the_rest():
+    settings = {**GROWN, "slices": [2, 4, 10], "passes": [2, 1, 2]}
     old, new = (
-        transform_codec(build(Spec("pyramid.lapped", {**GROWN, "magnitudes": more})))
+        build(Spec("pyramid.lapped", {**settings, "magnitudes": more}))
         for more in (False, True)
     )
     x = jax.random.uniform(jax.random.key(0), (1, 64, 64, 3))
-    before = random_params(old.init, x, jax.random.key(1), scale=0.05)
-    fresh = flatten(jax.eval_shape(new.init, x, jax.random.key(2)))
-    after = unflatten_dict(seeing(flatten(before), fresh), sep="/")
+    before = flatten(random_params(transform_codec(old).init, x, jax.random.key(1), scale=0.05))
+    # Its last pass is not to look at the one before, which is of the third slice.
+    before["params/context/refine_4/conv/kernel"][:, :, 8 + 24 :] = 0
+    fresh = flatten(jax.eval_shape(transform_codec(new).init, x, jax.random.key(2)))
+    after = seeing(before, fresh, new.context)
     q, key = jnp.full(1, 40.0), jax.random.key(3)
     expected, found = (
-        jax.jit(codec.forward)(params, x, q, key)
-        for codec, params in ((old, before), (new, after))
+        jax.jit(transform_codec(module).forward)(unflatten_dict(params, sep="/"), x, q, key)
+        for module, params in ((old, before), (new, after))
     )
     np.testing.assert_array_equal(found.aux["y_hat"], expected.aux["y_hat"])
     assert jax.tree.all(jax.tree.map(np.allclose, found.bits, expected.bits))
     with pytest.raises(Error, match="already"):
-        seeing(flatten(after), fresh)
+        seeing(after, fresh, new.context)
     with pytest.raises(Error, match="without them"):
-        seeing({}, fresh)
+        seeing({}, fresh, new.context)
