@@ -21,6 +21,7 @@ def describe(data: bytes) -> dict[str, Any]:
         "quality": h.quality / bitstream.QUALITY_STEPS,
         "width": h.width,
         "height": h.height,
+        "grey": h.grey,
         "coder": _coder(h.coder),
         "bytes": {
             "file": len(data),

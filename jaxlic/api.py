@@ -160,7 +160,7 @@ class ImageCodec:
             finish=finish,
             **settings,
         )
-        alpha = None
+        rgb, alpha = held.greyed(rgb) if h.grey else rgb, None
         if file.alpha is not None:
             try:
                 alpha = classic.decode_grey(file.alpha, (h.height, h.width))
@@ -201,6 +201,7 @@ class ImageCodec:
             tiles=len(payloads),
             levels=codec.geometry.levels,
             exact=codec.exact,
+            grey=held.is_grey(picture.rgb),
         )
         alpha = None if picture.alpha is None else classic.encode_grey(picture.alpha)
         icc = None if picture.icc is None else bitstream.deflate(picture.icc)

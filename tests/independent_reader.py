@@ -60,8 +60,9 @@ def parse(data: bytes) -> tuple[dict, list[bytes]]:
     file = Bytes(data)
     need(file.take(3) == b"JLC", "not a .jlic file")
     flags, number, fingerprint, quality = struct.unpack("<BB4sH", file.take(8))
-    version, coder = flags >> 4, flags >> 2 & 3
-    need(version in (1, 2) and coder < 2 and 100 <= quality <= 10000, "unknown header")
+    version, grey, coder = flags >> 4, flags >> 3 & 1, flags >> 2 & 1
+    need(version in (1, 2) and 100 <= quality <= 10000, "unknown header")
+    need(version == 2 or not grey, "no such flag in version 1")
     height, width = file.varint(), file.varint()
     need(0 < height <= 1 << 20 and 0 < width <= 1 << 20, "bad size")
     need(height * width <= 100_000_000, "bad size")

@@ -26,7 +26,7 @@ MAX_ICC = 1 << 24
 QUALITY_STEPS = 100  # A quality is stored in hundredths.
 _FINGERPRINT = 4
 _FIXED = len(MAGIC) + 1 + 1 + _FINGERPRINT + 2
-_ALPHA, _ICC = 1, 2
+_ALPHA, _ICC, _CODER, _GREY = 1, 2, 4, 8
 _FLOAT = 0x80
 _EXTRA = 0xFF  # Stands for the level of alpha and profile.
 _OVERHEAD = 5  # Bytes that a payload takes at least.
@@ -46,6 +46,7 @@ class Header:
         levels: how many payloads were written for each.
         exact: whether the path from bytes to latents is integer arithmetic.
         version: of the format.
+        grey: the channels of the image are equal, and are to be when it is decoded.
     """
 
     model: int
@@ -58,6 +59,7 @@ class Header:
     levels: int = 1
     exact: bool = True
     version: int = VERSION
+    grey: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,15 +230,17 @@ def _in_order(file: File) -> Iterator[bytes]:
 
 def _header(file: File) -> bytes:
     h = file.header
-    if len(h.fingerprint) != _FINGERPRINT or not 0 <= h.model < 256 or not 0 <= h.coder < 4:
+    if len(h.fingerprint) != _FINGERPRINT or not 0 <= h.model < 256 or h.coder not in (0, 1):
         raise ValueError(f"cannot store {h}")
-    if h.version not in (1, VERSION) or not (1 <= h.levels <= MAX_LEVELS and h.tiles > 0):
+    version = h.version in (1 + h.grey, VERSION)
+    if not (version and 1 <= h.levels <= MAX_LEVELS and h.tiles > 0):
         raise ValueError(f"cannot store {h}")
     _check_geometry(h, ValueError)
     flags = (_ALPHA if file.alpha is not None else 0) | (_ICC if file.icc is not None else 0)
+    flags |= h.coder * _CODER | h.grey * _GREY
     parts = [
         MAGIC,
-        bytes([h.version << 4 | h.coder << 2 | flags, h.model]),
+        bytes([h.version << 4 | flags, h.model]),
         h.fingerprint,
         h.quality.to_bytes(2, "little"),
         varint(h.height),
@@ -260,7 +264,9 @@ def _parse_header(data: bytes) -> tuple[Header, int, int]:
     quality = int.from_bytes(data[_FIXED - 2 : _FIXED], "little")
     height, position = read_varint(data, _FIXED)
     width, position = read_varint(data, position)
-    tiles, levels, exact = 0, 1, True
+    tiles, levels, exact, grey = 0, 1, True, bool(first & _GREY)
+    if version == 1 and grey:
+        raise BitstreamError("the file is damaged: of its version none is grey")
     if version > 1:
         tiles, position = read_varint(data, position)
         if position >= len(data):
@@ -269,17 +275,9 @@ def _parse_header(data: bytes) -> tuple[Header, int, int]:
         position += 1
         if not (tiles and levels):
             raise BitstreamError("the file is damaged: it announces no tile or no level")
+    coder = first // _CODER & 1
     header = Header(
-        model,
-        fingerprint,
-        quality,
-        height,
-        width,
-        first >> 2 & 3,
-        tiles,
-        levels,
-        exact,
-        version,
+        model, fingerprint, quality, height, width, coder, tiles, levels, exact, version, grey
     )
     _check_geometry(header, BitstreamError)
     if version == 1:

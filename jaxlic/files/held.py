@@ -49,6 +49,18 @@ def picture(image: np.ndarray, max_pixels: int = bitstream.MAX_PIXELS) -> Pictur
     return Picture(image)
 
 
+def is_grey(rgb: np.ndarray) -> bool:
+    """Whether the channels of `[H, W, 3]` are equal."""
+    return all(np.array_equal(rgb[..., 0], rgb[..., k]) for k in (1, 2))
+
+
+def greyed(rgb: np.ndarray) -> np.ndarray:
+    """uint8 `[H, W, 3]`, each channel its luma (BT.601, in 256ths)."""
+    r, g, b = (rgb[..., k].astype(np.uint16) for k in range(3))
+    luma = ((77 * r + 150 * g + 29 * b + 128) >> 8).astype(np.uint8)
+    return np.repeat(luma[..., None], 3, axis=-1)
+
+
 def check_quality(quality: float) -> None:
     """Raises Error unless it is a number of the scale."""
     number = isinstance(quality, int | float | np.number)

@@ -32,11 +32,12 @@ def files(draw):
         draw(st.integers(100, 10000)),
         height,
         width,
-        draw(st.integers(0, 3)),
+        draw(st.integers(0, 1)),
         tiles,
         levels,
         draw(st.booleans()) if version > 1 else True,
         version,
+        draw(st.booleans()) if version > 1 else False,
     )
     payload = st.binary(max_size=40)
     payloads = tuple(tuple(draw(payload) for _ in range(levels)) for _ in range(tiles))

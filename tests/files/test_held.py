@@ -18,6 +18,21 @@ def test_arrays_become_pictures():
             held.picture(odd)
 
 
+def test_grey_is_seen_and_made():
+    rng = np.random.default_rng(0)
+    rgb = rng.integers(0, 256, (9, 7, 3), np.uint8)
+    assert not held.is_grey(rgb)
+    made = held.greyed(rgb)
+    assert made.dtype == np.uint8 and held.is_grey(made)
+    luma = rgb @ np.array([0.299, 0.587, 0.114])
+    assert np.abs(made[..., 0] - luma).max() < 1.5
+    levels = np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 3, axis=-1)
+    np.testing.assert_array_equal(held.greyed(levels), levels)
+    almost = levels.copy()
+    almost[255, 0, 2] = 254
+    assert held.is_grey(levels) and not held.is_grey(almost)
+
+
 def test_pictures_that_no_file_holds_are_refused():
     rgb = np.zeros((4, 5, 3), np.uint8)
     held.check(Picture(rgb, rgb[..., 0]), 20)
