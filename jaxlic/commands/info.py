@@ -40,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
     print(f"  format     version {description['version']}")
     print(f"  model      {description['model']}")
     print(f"  quality    {description['quality']:g}")
-    print(f"  size       {description['width']}x{description['height']} pixels{', grey' * description['grey']}")
+    grey = ", grey" if description["grey"] else ""
+    print(f"  size       {description['width']}x{description['height']} pixels{grey}")
     print(f"  coder      {description['coder']}, {description['entropy path']} entropy path")
     print(f"  rate       {description['bpp']:.4f} bits per pixel")
     print(f"  file       {sizes['file']:,} bytes")
