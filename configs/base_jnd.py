@@ -5,8 +5,9 @@ python -m train.export runs/jnd mymodel && jaxlic compress photo.jpg --model ./m
 
 Starts from the shipped weights and minimises the rate plus a distortion that knows the
 just-noticeable difference of each pixel (`jaxlic/ops/jnd.py`). `--set only=gain
-learning_rate=3e-3` trains the quantisation steps alone: that is `base-jnd`; with
-`init_from=pyramid` beside it, the default codec's. `--set loss=...`:
+learning_rate=3e-3` trains what depends on quality alone, the quantisation steps and the gains
+of residual blocks: that is `base-jnd`. `only=params/gain/,params/inverse_gain/` are the steps.
+`init_from=pyramid-2` is for the default codec. `--set loss=...`:
 
 weighted   squared error in units of the threshold (the default)
 beyond     squared error beyond the threshold, and a little of the plain one
@@ -67,7 +68,7 @@ def experiment(
     spec = Spec(described["builder"], described["settings"])
     model = build(spec)
     if not isinstance(model, Hyperprior):
-        raise ValueError(f"init_from={init_from} has no steps of its own to train")
+        raise ValueError(f"init_from={init_from} is not base, dkic, or a pyramid")
     if loss not in LOSSES:
         raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
     network = perceptual("st-lpips-alex") if features or loss == "feature" else None
@@ -93,7 +94,7 @@ def experiment(
         [warmup],
     )
     return Experiment(
-        name="base-jnd",
+        name=f"{described['id']}-jnd",
         spec=spec,
         only=tuple(p for p in only.split(",") if p),
         loss=rate_distortion(

@@ -4,12 +4,15 @@ python -m train.extend dkic start
 python -m train configs/pyramid.py --workdir runs/pyramid --data FOLDER --set init_from=start
 python -m train.export runs/pyramid jaxlic/weights/pyramid --number 4 --calibrate FOLDER --small
 
-Or from the shipped weights: --set init_from=pyramid. From scratch: leave out the first line and
-`--set`. To go on so that files of the shipped weights stay readable:
+Or from the shipped weights: --set init_from=pyramid-2. From scratch: leave out the first line
+and `--set`. To go on so that files of the shipped weights stay readable:
 
 python -m train configs/pyramid.py --workdir runs/on --data FOLDER \
-    --set init_from=pyramid decoder_only=true
-python -m train.export runs/on OUT --number 4 --stream pyramid --small
+    --set init_from=pyramid-2 decoder_only=true
+python -m train.export runs/on OUT --id pyramid-2 --number 6 --stream pyramid-2 --small
+
+Weights of before contexts saw magnitudes begin to with `python -m train.extend pyramid start
+--magnitudes`.
 """
 
 import functools
@@ -17,7 +20,7 @@ import functools
 from jaxlic.codecs.hyperprior import lmbda
 from jaxlic.codecs.pyramid import LAMBDAS
 from jaxlic.losses.rate_distortion import rate_distortion
-from jaxlic.models import Spec
+from jaxlic.models import Spec, card
 from train.experiment import Experiment
 from train.parts import ENCODER, by_part
 
@@ -26,7 +29,7 @@ def experiment(
     *,
     analysis: bool = True,
     synthesis: bool = True,
-    magnitudes: bool = True,
+    magnitudes: bool | None = None,
     decoder_only: bool = False,
     pyramid: str = "muon",
     steps: int = 60_000,
@@ -57,12 +60,22 @@ def experiment(
     `context_rate` for the context, with Muon; the others with Adam: `gain_rate` for the
     quantisation steps, `linear_rate` for the prediction of the lowest frequencies, whose
     inputs are in the thousands, `learning_rate` for the rest. Without `analysis` or
-    `synthesis` that transform has no pyramid; without `magnitudes` the context does not see
-    them, as that of the shipped `pyramid`. `decoder_only` trains the synthesis alone: with
-    the weights that come of it files that there are can be read, and new ones are the same.
+    `synthesis` that transform has no pyramid. `magnitudes` is whether the context sees them;
+    unless it is given, as in `init_from`, and from scratch it does. `decoder_only` trains the
+    synthesis alone: with the weights that come of it files that there are can be read, and new
+    ones are the same.
     """
     if pyramid not in ("muon", "adam"):
         raise ValueError(f"pyramid is muon or adam, not {pyramid}")
+    known = True
+    if init_from is not None:
+        known = bool(card(init_from)["settings"].get("magnitudes", False))
+    if magnitudes is not None and magnitudes != known and init_from is not None:
+        raise ValueError(
+            f"magnitudes={magnitudes} does not fit init_from={init_from}: see "
+            "python -m train.extend --magnitudes"
+        )
+    magnitudes = known if magnitudes is None else magnitudes
     widths = {} if analysis else {"analysis_widths": []}
     if not synthesis:
         widths["synthesis_widths"] = [0, 64, 0]

@@ -1,10 +1,10 @@
 r"""The diffusion refiner of the pyramid codec: what its decoder leaves out, learned.
 
 python -m train configs/refiner.py --workdir runs/refiner --data FOLDER
-python -m train.export runs/refiner refiner --id refiner --parent pyramid --small
+python -m train.export runs/refiner refiner --id refiner --parent pyramid-2 --small
 
-The base is frozen, and files are its own: a refiner has no number. Fewer steps afterwards, each
-round from the one before:
+`init_from` is the base, or a refiner to train on. The base is frozen, and files are its own: a
+refiner has no number. Fewer steps afterwards, each round from the one before:
 
 python -m train configs/refiner.py --workdir runs/four --data FOLDER \
     --set init_from=refiner teacher=refiner few=4
@@ -14,19 +14,20 @@ a refiner that samples nothing, --set deterministic=true, and CDC, which samples
 itself and has no picture to begin with, --set direct=true.
 """
 
+from typing import Any
+
 import jax
 import optax
 
 from jaxlic.losses.diffusion import residual_diffusion
 from jaxlic.metrics.perceptual import over_views, perceptual
-from jaxlic.models import Spec
+from jaxlic.models import Spec, card
 from train.experiment import Experiment
 
 
 def experiment(
     *,
-    base: str = "pyramid",
-    init_from: str = "pyramid",
+    init_from: str = "pyramid-2",
     deterministic: bool = False,
     direct: bool = False,
     teacher: str | None = None,
@@ -80,7 +81,7 @@ def experiment(
     )
     return Experiment(
         name="refiner",
-        spec=Spec("refined.lapped", dict(base=base, **kind)),
+        spec=Spec("refined.lapped", base_of(init_from) | kind),
         assembly=dict(few=few) if few else {},
         teacher=teacher,
         only=("params/refiner/",),
@@ -96,3 +97,12 @@ def experiment(
         log_every=log_every,
         init_from=init_from,
     )
+
+
+def base_of(model: str) -> dict[str, Any]:
+    """The settings of a refiner whose base is a model, or that of a refiner."""
+    described = card(model)
+    settings, kind = described["settings"], described["builder"].partition(".")[0]
+    if kind == "refined":
+        return {name: settings[name] for name in ("base", "settings") if name in settings}
+    return dict(base=kind, settings=settings)

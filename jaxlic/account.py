@@ -22,7 +22,7 @@ def describe(data: bytes) -> dict[str, Any]:
         "width": h.width,
         "height": h.height,
         "grey": h.grey,
-        "coder": _coder(h.coder),
+        "coder": range_coder.NAMES[h.coder],
         "bytes": {
             "file": len(data),
             "header": file.header_size,
@@ -40,11 +40,6 @@ def describe(data: bytes) -> dict[str, Any]:
         "entropy path": "integer" if h.exact else "floating point",
         "checksums": "ok",
     }
-
-
-def _coder(number: int) -> str:
-    names = range_coder.NAMES
-    return names[number] if number < len(names) else f"unknown ({number})"
 
 
 def name_of(h: Header) -> str:

@@ -19,6 +19,7 @@ from jaxlic.core import Codec, Params
 from jaxlic.entropy.range_coder import CONSTRICTION, RangeCoder
 from jaxlic.entropy.tables import TableSets
 from jaxlic.errors import Error, ModelError
+from jaxlic.files import held
 from jaxlic.ops.tiling import TILE, Tile, area, cut, fill, padded, tiles
 
 STEPS = (0, 5, 20, 50)  # Of the search, by effort.
@@ -78,6 +79,7 @@ def compress(
         return plain
     assert search is not None and codec.lmbda is not None
     shape, lmbda = (image.shape[0], image.shape[1]), codec.lmbda(quality)
+    grey = held.is_grey(image)
     y_hat = coding.latents(
         codec, params, tables, plain, shape, quality, range_coder=range_coder, edge=edge
     )
@@ -87,6 +89,7 @@ def compress(
         x_hat = coding.synthesise(
             codec, params, y_hat, shape, quality, edge=edge, counts=counts
         )
+        x_hat = held.greyed(x_hat) if grey else x_hat
         size = sum(len(payload) for tile in payloads for payload in tile)
         return 8 * size + lmbda * _squared_error(image, x_hat) / 3
 

@@ -88,7 +88,7 @@ def parse(data: bytes) -> tuple[dict, list[bytes]]:
     first, second = payloads[:cut], payloads[cut:]
     extra, tiles = (second, first) if version == 1 else (first, second)
     header = dict(version=version, coder=coder, number=number, fingerprint=fingerprint)
-    header |= dict(quality=quality, height=height, width=width)
+    header |= dict(quality=quality, height=height, width=width, grey=bool(grey))
     return header | dict(zip(extras, extra, strict=True)), tiles
 
 
@@ -130,7 +130,12 @@ def fingerprint(folder: pathlib.Path, version: int = 2) -> bytes:
             text += fingerprint(folder.parent / about["parent"], 1)
         text += stored_bytes(folder)
         return hashlib.sha256(text).digest()[:4]
-    text = json.dumps([about["builder"], about["settings"]], sort_keys=True).encode()
+    free = {
+        "pyramid.lapped": ("synthesis_widths", "synthesis_depths"),
+        "hyperprior.lapped": ("synthesis_hidden", "synthesis_blocks"),
+    }.get(about["builder"], ())
+    settings = {name: a for name, a in about["settings"].items() if name not in free}
+    text = json.dumps([about["builder"], settings], sort_keys=True).encode()
     for name, array in sorted(arrays.items()):
         about_array = f"{name} {array.dtype.str} {list(array.shape)}"
         text += b"\0" + about_array.encode() + b"\0" + array.tobytes()

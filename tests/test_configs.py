@@ -11,7 +11,7 @@ pytest.importorskip("optax")
 
 from jaxlic.files import weights
 from jaxlic.ops.platforms import traced_for
-from train.experiment import load_experiment
+from train.experiment import ConfigError, load_experiment
 from train.parts import ENCODER
 from train.step import init_state, make_step
 
@@ -20,7 +20,11 @@ CONFIGS = sorted((pathlib.Path(__file__).parent.parent / "configs").glob("*.py")
 _MEMORY = {"dtype": "bfloat16", "remat": "true", "accumulate": "2"}
 _SWIN = {"builder": "sic.swin", "decoder_only": "false", "init_from": "none"}
 SETTINGS = {
-    "base_jnd": [{"loss": "feature"}, {"loss": "weighted", "features": "0.5"}],
+    "base_jnd": [
+        {"loss": "feature"},
+        {"loss": "weighted", "features": "0.5"},
+        {"init_from": "pyramid", "only": "params/gain/"},
+    ],
     "dkic": [
         {
             "kernel": "plain",
@@ -79,3 +83,18 @@ def test_a_decoder_alone_leaves_alone_what_files_are_made_with(name):
     assert trained - {"refinement"} == {"synthesis_transform", "inverse_gain"}
     told = tuple(part for part in e.codec.entropy_path if "refinement" not in part)
     assert all(re.match(ENCODER, place) for place in shapes if place.startswith(told))
+
+
+def test_a_pyramid_has_the_context_of_the_weights_it_starts_from():
+    for start, magnitudes in (("pyramid", False), ("none", True)):
+        e = load_experiment(CONFIGS[0].parent / "pyramid.py", {"init_from": start})
+        assert e.spec.settings.get("magnitudes", False) is magnitudes
+    with pytest.raises(ConfigError, match="--magnitudes"):
+        load_experiment(
+            CONFIGS[0].parent / "pyramid.py", {"init_from": "pyramid", "magnitudes": "true"}
+        )
+
+
+def test_what_has_no_steps_for_the_eye_is_refused():
+    with pytest.raises(ConfigError, match="init_from=sic is not"):
+        load_experiment(CONFIGS[0].parent / "base_jnd.py", {"init_from": "sic"})

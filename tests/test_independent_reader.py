@@ -4,13 +4,18 @@ import hashlib
 import json
 import pathlib
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 import jaxlic
+from jaxlic import models
+from jaxlic.codecs.transform import transform_codec
 from tests import independent_levels
+from tests.codecs.test_contract import SMALL
 from tests.independent_reader import fingerprint, read
+from tests.random_params import random_params
 
 HERE = pathlib.Path(__file__).parent
 WEIGHTS = pathlib.Path(jaxlic.__file__).parent / "weights"
@@ -65,6 +70,28 @@ def test_more_positions():
     codec = jaxlic.load("base")
     data = codec.compress(np.tile(crop, (4, 4, 1))[:700, :1000], quality=50)
     assert np.array_equal(read(data, WEIGHTS / "base")[1], codec.latents(data))
+
+
+def test_contexts_that_see_magnitudes(tmp_path):
+    """Three slices, of which the last has two passes, with weights that are not at rest."""
+    settings = SMALL["pyramid.lapped"] | dict(slices=[2, 4, 10], passes=[4, 1, 2])
+    del settings["synthesis_widths"]
+    spec = models.Spec("pyramid.lapped", settings)
+    init = transform_codec(models.build(spec)).init
+    params = random_params(init, np.zeros((1, 64, 64, 3), "f4"), jax.random.key(0), scale=0.05)
+    models.save_model(tmp_path / "tiny", params, spec, {"id": "tiny", "number": 0})
+    codec = jaxlic.load(tmp_path / "tiny")
+    crop = np.asarray(Image.open(HERE / "data/kodim23_crop.png").convert("RGB"))[:90, :120]
+    for quality in (5, 90):
+        data = codec.compress(crop, quality=quality)
+        latents = read(data, tmp_path / "tiny")[1]
+        assert np.array_equal(latents, codec.latents(data)) and np.abs(latents).max() > 4
+
+
+def test_grey():
+    crop = np.asarray(Image.open(HERE / "data/kodim23_crop.png").convert("L"))[:64, :64]
+    data = jaxlic.load("base").compress(crop)
+    assert read(data, WEIGHTS / "base")[0]["grey"]
 
 
 @pytest.mark.parametrize("model", ["base", "dkic", "pyramid"])

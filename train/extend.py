@@ -56,6 +56,8 @@ def main(argv: list[str] | None = None) -> int:
         model = models.build(spec)
         init = jax.jit(transform_codec(model).init)
         fresh = flatten(init(jnp.zeros((1, model.stride, model.stride, 3)), jax.random.key(0)))
+        if args.sic and models.card(args.model)["settings"].get("magnitudes"):
+            raise Error("--sic: contexts of the codec sic see no magnitudes, the model's does")
         if args.sic:
             flat = narrowed(start, fresh)
         elif args.magnitudes:

@@ -19,12 +19,13 @@ from tests.conftest import DATA
 
 FOLDER = pathlib.Path(__file__).parent
 CASES = {
-    "low": (5.0, "constriction", (0, 0, 96, 128), False),
-    "middle": (50.0, "constriction", (33, 20, 97, 71), False),
-    "high": (100.0, "constriction", (64, 64, 128, 64), False),
-    "whole": (55.0, "constriction", (0, 0, 192, 256), False),
-    "alpha": (40.0, "constriction", (10, 10, 40, 50), True),
-    "tfc": (40.0, "tfc", (0, 100, 80, 64), False),
+    "low": (5.0, "constriction", (0, 0, 96, 128)),
+    "middle": (50.0, "constriction", (33, 20, 97, 71)),
+    "high": (100.0, "constriction", (64, 64, 128, 64)),
+    "whole": (55.0, "constriction", (0, 0, 192, 256)),
+    "alpha": (40.0, "constriction", (10, 10, 40, 50)),
+    "grey": (20.0, "constriction", (50, 90, 70, 90)),
+    "tfc": (40.0, "tfc", (0, 100, 80, 64)),
 }
 
 
@@ -41,14 +42,15 @@ def main(model: str) -> None:
             path.write_bytes(codec.encode(crop, format_, 60))
             images.write(FOLDER / f"{path.name}.png", restore(path))
         return
-    for case, (quality, coder, (top, left, height, width), has_alpha) in CASES.items():
+    for case, (quality, coder, (top, left, height, width)) in CASES.items():
         if coder == "tfc" and importlib.util.find_spec("tensorflow_compression") is None:
             print(f"{case}: left out, TFC is not installed")
             continue
         crop = np.ascontiguousarray(photo[top : top + height, left : left + width])
-        data = codec.compress(
-            Picture(crop, crop[..., 0] if has_alpha else None), quality, coder=coder
-        )
+        if case == "grey":
+            crop = np.repeat(crop[..., :1], 3, axis=-1)
+        picture = Picture(crop, crop[..., 0] if case == "alpha" else None)
+        data = codec.compress(picture, quality, coder=coder)
         name = f"{model}-{codec.model.stream.hex()}-{case}"
         y_hat = codec.latents(data)
         (FOLDER / f"{name}.jlic").write_bytes(data)
