@@ -256,7 +256,9 @@ def read_tile(payload: bytes, rows: int, columns: int, quality: int, about, arra
     passes = about["settings"].get("passes", (4, 2, 2, 2, 2))
     if about["builder"].startswith("hyperprior.") or not passes:
         return mean / 16 + symbols(decoder, arrays, "gaussian", index)
-    slices = about["settings"].get("slices", (3, 13, 48, 64, 192))
+    learned = about["builder"] == "dkic.convolutional"
+    slices = (16, 16, 32, 64, 192) if learned else (3, 13, 48, 64, 192)
+    slices = about["settings"].get("slices", slices)
     mean, rest_mean = mean[..., : sum(slices)], mean[..., sum(slices) :]
     index, rest_index = index[..., : sum(slices)], index[..., sum(slices) :]
     x = with_quality(space_to_depth(x))

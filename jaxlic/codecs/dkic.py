@@ -17,6 +17,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
+import jax
 from flax import linen as nn
 
 from jaxlic.codecs.hyperprior import INT8, LIMITS, Hyperprior
@@ -41,7 +42,8 @@ KERNELS: dict[str, Callable[..., nn.Module]] = {
     "plain": dynamic_conv.PlainConv,
 }
 _RESTORATION_RADIUS = 2
-SLICES, PASSES = (3, 13, 48, 64, 192), (4, 2, 1, 1, 1)
+SLICES, PASSES = (3, 13, 48, 64, 192), (4, 2, 2, 2, 2)
+LEARNED_SLICES = (16, 16, 32, 64, 192)
 
 
 def lapped(
@@ -113,37 +115,49 @@ def convolutional(
     latents: int = 320,
     kernel: str = "dynamic",
     kernel_hidden: int = 192,
-    kernel_blocks: int = 3,
+    kernel_blocks: tuple[int, int, int] = (3, 3, 3),
     radius: int = 2,
     hyper_kernel: bool = True,
-    slices: tuple[int, ...] = SLICES,
+    slices: tuple[int, ...] = LEARNED_SLICES,
     passes: tuple[int, ...] = PASSES,
     summary: int = 192,
     context_hidden: int = 224,
+    correlation: float = 0.0,
     error_price: float = 0.0,
 ) -> Hyperprior:
     """The large codec, for accelerators: groups at 1/4, 1/8 and 1/16 of published transforms.
 
-    Arguments and errors as of `lapped`; the groups are alike at all resolutions, and end in
-    3x3 convolutions.
+    Arguments and errors as of `lapped`, but for these: `kernel_blocks` are those at 1/4, 1/8
+    and 1/16, 0 for no group there; the groups end in 3x3 convolutions. Channels are learned
+    and have no order of frequency, so that slices are those of ELIC (He et al. 2022,
+    arXiv:2203.10886), and the first is predicted linearly by what is learned alone, unless
+    `correlation` is above zero (`SpatialChannelContext`).
     """
 
-    def made() -> list[nn.Module]:
-        group = functools.partial(_group, kernel, kernel_hidden, kernel_blocks, radius)
-        return [group(tail=3, scanned=True) for _ in range(3)]
+    def made() -> list[Callable[..., jax.Array]]:
+        group = functools.partial(_group, kernel, kernel_hidden)
+        return [
+            group(blocks, radius, tail=3, scanned=True) if blocks else _nothing
+            for blocks in kernel_blocks
+        ]
 
     hyper = _group(kernel, kernel_hidden, 1, 1) if hyper_kernel else None
-    reach = 60 + (4 + 8 + 16) * (kernel_blocks * (radius + 2) + 1)
+    cells = zip((4, 8, 16), kernel_blocks, strict=True)
+    reach = 60 + sum(cell * (blocks * (radius + 2) + 1) for cell, blocks in cells if blocks)
     return Hyperprior(
         ConvAnalysis(features, latents, tuple(made())),
         ConvSynthesis(features, latents, tuple(made()[::-1])),
         HyperAnalysis(features, features, hyper),
         latents=latents,
         synthesis_features=(features, latents * 3 // 2),
-        context=_context(latents, slices, passes, summary, context_hidden),
+        context=_context(latents, slices, passes, summary, context_hidden, correlation),
         halo=_halo(reach),
         error_price=error_price,
     )
+
+
+def _nothing(x: jax.Array, quality: jax.Array, size: jax.Array | None = None) -> jax.Array:
+    return x
 
 
 def _group(kernel: str, hidden: int, blocks: int, radius: int, **settings) -> nn.Module:
@@ -158,14 +172,16 @@ def _kernel(name: str, radius: int) -> Callable[[int], nn.Module]:
     return functools.partial(KERNELS[name], radius=radius) if bounded else KERNELS[name]
 
 
-def _context(latents, slices, passes, summary, hidden) -> SpatialChannelContext | None:
+def _context(
+    latents, slices, passes, summary, hidden, correlation=0.95
+) -> SpatialChannelContext | None:
     if not passes:
         return None
     if sum(slices) != latents:
         raise ValueError(f"slices {tuple(slices)} are not {latents} channels")
     if len(slices) != len(passes) or not set(passes) <= set(PHASES):
         raise ValueError(f"passes {tuple(passes)}: 1, 2 or 4 for each of {len(slices)} slices")
-    return SpatialChannelContext(tuple(slices), tuple(passes), summary, hidden)
+    return SpatialChannelContext(tuple(slices), tuple(passes), summary, hidden, correlation)
 
 
 def _halo(reach: int) -> int:

@@ -13,6 +13,8 @@ if all is. Inside, the result is that of the valid part alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -36,7 +38,7 @@ class ConvAnalysis(nn.Module):
 
     features: int = 128
     latents: int = 192
-    groups: tuple[nn.Module, ...] = ()
+    groups: tuple[Callable[..., jax.Array], ...] = ()
     stride: int = 16
 
     @nn.compact
@@ -59,7 +61,7 @@ class ConvSynthesis(nn.Module):
 
     features: int = 128
     latents: int = 192
-    groups: tuple[nn.Module, ...] = ()
+    groups: tuple[Callable[..., jax.Array], ...] = ()
     stride: int = 16
 
     @nn.compact
