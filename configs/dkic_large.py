@@ -10,8 +10,8 @@ configs/dkic.py, by `kernel`, `hyper_kernel` and `passes`.
 A small one for CPUs, groups at 1/4 and 1/8 alone, 21 kMAC a pixel each way, 4.2 million
 parameters; and with plain kernels of as many parameters and operations:
 
---set features=64 latents=128 slices=8,8,16,32,64 summary=64 context_hidden=96 crop=192 batch=8 \
-    kernel_blocks=2,2,0 kernel_hidden=64
+--set features=64 latents=128 slices=8,8,16,32,64 summary=64 context_hidden=96 crop=192 \
+    batch=8 kernel_blocks=2,2,0 kernel_hidden=64
 --set ... kernel=plain kernel_hidden=32
 """
 
