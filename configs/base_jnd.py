@@ -7,7 +7,7 @@ Starts from the shipped weights and minimises the rate plus a distortion that kn
 just-noticeable difference of each pixel (`jaxlic/ops/jnd.py`). `--set only=gain
 learning_rate=3e-3` trains what depends on quality alone, the quantisation steps and the gains
 of residual blocks: that is `base-jnd`. `only=params/gain/,params/inverse_gain/` are the steps.
-`init_from=pyramid-2` is for the default codec. `--set loss=...`:
+`init_from=pyramid-3` is for the default codec. `--set loss=...`:
 
 weighted   squared error in units of the threshold (the default)
 beyond     squared error beyond the threshold, and a little of the plain one

@@ -4,12 +4,12 @@ python -m train.extend dkic start
 python -m train configs/pyramid.py --workdir runs/pyramid --data FOLDER --set init_from=start
 python -m train.export runs/pyramid jaxlic/weights/pyramid --number 4 --calibrate FOLDER --small
 
-Or from the shipped weights: --set init_from=pyramid-2. From scratch: leave out the first line
+Or from the shipped weights: --set init_from=pyramid-3. From scratch: leave out the first line
 and `--set`. To go on so that files of the shipped weights stay readable:
 
 python -m train configs/pyramid.py --workdir runs/on --data FOLDER \
-    --set init_from=pyramid-2 decoder_only=true
-python -m train.export runs/on OUT --id pyramid-2 --number 6 --stream pyramid-2 --small
+    --set init_from=pyramid-3 decoder_only=true
+python -m train.export runs/on OUT --id pyramid-3 --number 7 --stream pyramid-3 --small
 
 Weights of before contexts saw magnitudes begin to with `python -m train.extend pyramid start
 --magnitudes`.

@@ -1,7 +1,7 @@
 r"""The diffusion refiner of the pyramid codec: what its decoder leaves out, learned.
 
 python -m train configs/refiner.py --workdir runs/refiner --data FOLDER
-python -m train.export runs/refiner refiner --id refiner --parent pyramid-2 --small
+python -m train.export runs/refiner refiner --id refiner --parent pyramid-3 --small
 
 `init_from` is the base, or a refiner to train on. The base is frozen, and files are its own: a
 refiner has no number. Fewer steps afterwards, each round from the one before:
@@ -27,7 +27,7 @@ from train.experiment import Experiment
 
 def experiment(
     *,
-    init_from: str = "pyramid-2",
+    init_from: str = "pyramid-3",
     deterministic: bool = False,
     direct: bool = False,
     teacher: str | None = None,

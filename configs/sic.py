@@ -1,8 +1,8 @@
 r"""Progressive synonymous compression. Liang et al. 2025, arXiv:2505.22438.
 
-python -m train.extend pyramid start --sic
+python -m train.extend pyramid-3 start --sic
 python -m train configs/sic.py --workdir runs/sic --data FOLDER --set init_from=start
-python -m train.export runs/sic mysic --parent pyramid --calibrate FOLDER
+python -m train.export runs/sic mysic --parent pyramid-3 --calibrate FOLDER
 
 Against a critic, in a run of its own from the weights of this one, as in the paper:
 
@@ -18,7 +18,7 @@ from jax.lax import stop_gradient
 
 from jaxlic.losses.synonymous import synonymous_loss
 from jaxlic.metrics.perceptual import over_views, perceptual
-from jaxlic.models import Spec
+from jaxlic.models import Spec, card
 from jaxlic.nn.critic import PatchCritic
 from train.adversary import beside_a_critic
 from train.experiment import Experiment
@@ -74,6 +74,8 @@ def experiment(
     """
     if decoder_only and (init_from is None or builder != "sic.lapped"):
         raise ValueError("decoder_only goes with init_from and sic.lapped, else =false")
+    known = {} if init_from is None else card(init_from)["settings"]
+    settings = {name: known[name] for name in ("magnitudes",) if name in known}
     distance = None
     if metric != "none":
         measure = perceptual(metric, path=metric_path).distance
@@ -102,7 +104,7 @@ def experiment(
         optimizer = beside_a_critic(optimizer, optax.adamw(critic_rate))
     return Experiment(
         name="sic",
-        spec=Spec(builder, {}),
+        spec=Spec(builder, settings),
         assembly=dict(samples=samples, analyse_again=bool(consistent)),
         loss=synonymous_loss(
             distance,

@@ -26,7 +26,7 @@ from jaxlic.models import Model
 from jaxlic.ops.tiling import padded, tiles
 from jaxlic.thumbnail import ImageRescaler
 
-DEFAULT_MODEL = "pyramid-2"  # And commands.options.MODEL.
+DEFAULT_MODEL = "pyramid-3"  # And commands.options.MODEL.
 DEFAULT_QUALITY = 40.0
 
 

@@ -175,7 +175,7 @@ def test_eval_writes_records_and_curves(tmp_path, photo_file, capsys):
     out = capsys.readouterr().out
     assert "BD-rate" in out
     records = json.loads((tmp_path / "r.json").read_text())["records"]
-    assert {r["codec"] for r in records} == {"jpeg", "pyramid-2"}
+    assert {r["codec"] for r in records} == {"jpeg", "pyramid-3"}
     assert all(r["bpp"] == 8 * r["bytes"] / (192 * 256) for r in records)
     with Image.open(tmp_path / "p.png") as plot:
         assert plot.size[0] > 500

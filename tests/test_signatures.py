@@ -8,7 +8,7 @@ import jaxlic
 from jaxlic import metrics
 
 PUBLIC = {
-    "load": "(model='pyramid-2', *, builders=())",
+    "load": "(model='pyramid-3', *, builders=())",
     "load_model": "(name, *, builders=())",
     "save_model": "(path, params, spec, description, tables=None, *, builders=(), small=False)",
     "restore": "(source, *, scale=None, model=None, latent='mean', seed=0, "

@@ -8,9 +8,10 @@ import importlib.metadata
 import json
 import logging
 import os
-import pathlib
 import sys
 from typing import TYPE_CHECKING
+
+from train.options import parser
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,32 +19,17 @@ if TYPE_CHECKING:
     from train.crops import Source
     from train.experiment import Experiment
 
-EPILOG = """examples:
-  python -m train configs/base.py --workdir runs/base --data photos/
-  python -m train configs/base.py --workdir runs/small --data photos/ --set hidden=96 steps=2000
-  python -m train configs/base.py --workdir runs/base --data photos/      (again: resumes)
-  python -m train.pack photos/ shards/ --shards 64        (too many to decode once)
-  python -m train configs/base.py --workdir runs/base --data s3://bucket/shards --workers 8
-
-A workdir holds config.py, settings.json, metrics.jsonl and checkpoints/. Stop with Ctrl-C or
-SIGTERM: the step under way is finished and saved. After `kill -9` the same command goes on
-from the last checkpoint and ends with the same parameters, to the bit.
-
-  python -m train configs/base.py --compile-for v5e:16x16 --set batch=2048
-
-tells what a step takes on machines that are not here: memory, operations, time at best."""
-
 _PICTURES = 4
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command. 0: done, or stopped, saved; 1: it failed; 2: input; 130: Ctrl-C."""
-    parser = _parser()
-    args = parser.parse_args(argv)
+    told = parser()
+    args = told.parse_args(argv)
     if args.compile_for is not None:
         return _compile(args)
     if args.workdir is None or args.data is None:
-        parser.error("the following arguments are required: --workdir, --data")
+        told.error("the following arguments are required: --workdir, --data")
 
     from jaxlic.errors import Error
     from train.experiment import load_experiment, parse_overrides
@@ -70,111 +56,6 @@ def main(argv: list[str] | None = None) -> int:
         print("stopped before the first step", file=sys.stderr)
         return 130
     return 0 if finished else args.stopped
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m train",
-        description="Train a codec. Resumes if the workdir holds a run of the same config.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "config", type=pathlib.Path, help="a Python file, such as configs/base.py"
-    )
-    parser.add_argument("--workdir", type=pathlib.Path, help="where the run lives")
-    parser.add_argument(
-        "--data",
-        help="a folder of photographs, which are decoded once; or shards, which are decoded as "
-        "they are drawn: a folder or URL (s3://, gs://) of ArrayRecord files or WebDataset "
-        "tars (python -m train.pack), or one of them",
-    )
-    parser.add_argument(
-        "--targets",
-        metavar="DATA",
-        help="images to train towards, of the same names (jaxlic jnd-targets)",
-    )
-    parser.add_argument(
-        "--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings of the config"
-    )
-    parser.add_argument(
-        "--max-minutes", type=float, default=float("inf"), help="stop, saved, after this long"
-    )
-    parser.add_argument(
-        "--stopped",
-        type=int,
-        default=0,
-        metavar="CODE",
-        help="exit code of a run that was stopped, saved, before its last step (default 0; 75, "
-        "say, for schedulers that start again what fails)",
-    )
-    _add_feeding(parser)
-    _add_watching(parser)
-    parser.add_argument(
-        "--compile-for",
-        metavar="MACHINE",
-        help="train nothing: compile the step for a machine that need not be here, such as "
-        "v5e:16x16 or h100:8, and say what it costs there",
-    )
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="with --compile-for: optimise less; sooner, and memory and traffic read higher",
-    )
-    parser.add_argument(
-        "--distributed",
-        action="store_true",
-        help="one of several processes: start this on every host (on TPU pods and under SLURM "
-        "they find each other; elsewhere set JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and "
-        "JAX_PROCESS_ID)",
-    )
-    return parser
-
-
-def _add_feeding(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--workers", type=_count, default=2, help="threads that prepare batches (default 2)"
-    )
-    parser.add_argument(
-        "--processes",
-        type=_count,
-        default=0,
-        help="processes that do it, of as many threads each, where the threads of one are in "
-        "each other's way (default 0: this one)",
-    )
-    parser.add_argument(
-        "--prefetch",
-        type=_count,
-        default=256,
-        metavar="MIB",
-        help="most memory for batches prepared ahead (default 256)",
-    )
-
-
-def _add_watching(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--tensorboard",
-        action="store_true",
-        help="write TensorBoard events too, with pictures of held-out images",
-    )
-    parser.add_argument(
-        "--wandb",
-        metavar="PROJECT",
-        help="log to Weights & Biases too (WANDB_MODE=offline: to WORKDIR/wandb only)",
-    )
-    parser.add_argument(
-        "--profile",
-        type=_count,
-        default=0,
-        metavar="STEPS",
-        help="trace so many steps, after the first ten, into WORKDIR/profile",
-    )
-
-
-def _count(text: str) -> int:
-    if not 0 <= (count := int(text)) <= 1 << 20:
-        raise argparse.ArgumentTypeError(f"{text} is no number of them")
-    return count
 
 
 def _compile(args: argparse.Namespace) -> int:
@@ -236,6 +117,7 @@ def _train(
 
     claim(args.workdir, args.config, settings, packed, targets, leads=leads)
 
+    from train.clock import finished
     from train.loop import run
 
     train = functools.partial(
@@ -244,20 +126,21 @@ def _train(
         args.workdir,
         packed,
         max_minutes=args.max_minutes,
+        minutes=args.minutes,
         workers=args.workers,
         processes=args.processes,
         prefetch=args.prefetch,
         targets=targets,
     )
     if not leads:
-        return int(train(log=silent).step) >= e.steps
+        return finished(e, args.minutes, train(log=silent))
     provenance = json.dumps(_provenance(packed), indent=2) + "\n"
     disk.write_bytes(args.workdir / "provenance.json", provenance.encode())
     with opened(args.workdir, e, args.tensorboard, args.wandb) as boards:
         pictures = _PICTURES if boards else 0
         with reporting(e, args.workdir, console=console, boards=boards) as log:
             state = train(log=log, pictures=pictures, profile=args.profile)
-    return int(state.step) >= e.steps
+    return finished(e, args.minutes, state)
 
 
 def _images(where: str, what: str, console: Console) -> Source:

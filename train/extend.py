@@ -49,15 +49,16 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         start = flatten(models.load_params(args.model))
-        spec = Spec("sic.lapped" if args.sic else "pyramid.lapped", {})
+        known = models.card(args.model)["settings"]
+        spec = Spec("pyramid.lapped", {})
         if args.magnitudes:
-            settings = {**models.card(args.model)["settings"], "magnitudes": True}
-            spec = Spec("pyramid.lapped", settings)
+            spec = Spec("pyramid.lapped", {**known, "magnitudes": True})
+        elif args.sic:
+            seen = {name: known[name] for name in ("magnitudes",) if name in known}
+            spec = Spec("sic.lapped", seen)
         model = models.build(spec)
         init = jax.jit(transform_codec(model).init)
         fresh = flatten(init(jnp.zeros((1, model.stride, model.stride, 3)), jax.random.key(0)))
-        if args.sic and models.card(args.model)["settings"].get("magnitudes"):
-            raise Error("--sic: contexts of the codec sic see no magnitudes, the model's does")
         if args.sic:
             flat = narrowed(start, fresh)
         elif args.magnitudes:

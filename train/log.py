@@ -52,7 +52,8 @@ def reporting(
                 text = f"note: {metrics['text']}"
                 console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
             if kind == "train":
-                bar.update(task, completed=step)
+                share = metrics.get("share", step / e.steps)  # By the clock, or by steps.
+                bar.update(task, completed=round(share * e.steps))
             record["time"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
             with open(workdir / "metrics.jsonl", "a") as out:
                 out.write(json.dumps(record) + "\n")

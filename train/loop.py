@@ -19,6 +19,7 @@ from jax.sharding import NamedSharding
 
 from jaxlic import models
 from train import feed
+from train.clock import Clock
 from train.compile import jit_step, placement
 from train.crops import Source, crops, paired, readable, split
 from train.evaluate import compare, evaluate
@@ -38,6 +39,7 @@ def run(
     *,
     log: Log,
     max_minutes: float = float("inf"),
+    minutes: float | None = None,
     workers: int = 2,
     processes: int = 0,
     prefetch: int = feed.PREFETCH,
@@ -54,6 +56,8 @@ def run(
         log: called with a kind ("start", "init", "train", "eval", "checkpoint", "resume",
             "note", "pictures"), the step and metrics; those of a note are a `"text"`.
         max_minutes: stops, with a checkpoint, after this long.
+        minutes: the run ends, its schedules at their end, after this long instead of after
+            `e.steps` (`train.clock`).
         workers, processes, prefetch: who prepares batches, and how much memory those prepared
             ahead may take (see `feed.batches`); does not change them.
         targets: images to train towards, for losses that have a `"target"`.
@@ -61,18 +65,18 @@ def run(
         profile: how many steps are traced into `profile/`, after the first ten.
 
     Returns:
-        The state when the loop ended: after `e.steps`, `max_minutes` or SIGTERM.
+        The state when the loop ended: after `e.steps` or `minutes`, `max_minutes` or SIGTERM.
 
     Raises:
         FloatingPointError: if more than `e.max_skipped` steps on end had to be skipped.
         OSError: if a checkpoint cannot be written.
         train.data.DataError: if no image can be cropped.
-        ConfigError: if the batch cannot be split, or the first process cannot read
-            `e.init_from`.
+        ConfigError: if the batch cannot be split, the first process cannot read
+            `e.init_from`, or several have `minutes`.
         train.saving.CheckpointError: if there are checkpoints, but none can be read.
     """
     log("start", 0, {})  # What lies before it in the log, another process did.
-    jitted = jit_step(e, jax.devices())
+    clock, jitted = Clock(e, minutes), jit_step(e, jax.devices())
     replicated, sharded = placement(jax.devices())
     training, held_out = split(packed, e.held_out)
     held_out = readable(packed, held_out, lambda text: log("note", 0, {"text": text}))
@@ -81,6 +85,7 @@ def run(
     began = saved = time.monotonic()
     first, state = _start(e, workdir, replicated, log)
     step, history, pace = first, History(e.max_skipped), Pace(e.batch)
+    last = clock.over(state, step)
 
     with (
         saver(workdir, e.seed, first=first) as checkpoints,
@@ -96,7 +101,13 @@ def run(
             prefetch=prefetch,
         )
         batches = _on_devices(host, sharded)
-        while step < e.steps:
+
+        def keep(state: TrainState) -> None:
+            history.check()
+            if checkpoints.save(step, state):
+                log("checkpoint", step, {})
+
+        while not last:
             asked = time.monotonic()
             batch = next(batches)
             waited = time.monotonic() - asked
@@ -104,14 +115,15 @@ def run(
                 step_fn = jitted.lower(state, batch).compile()
                 pace.operations = operations(step_fn, e.accumulate)
             trace(step - first, state)
-            state, metrics = step_fn(state, batch)
+            state, metrics = step_fn(clock.wind(state), batch)
             step += 1
+            last = clock.over(state, step, metrics)
             history.add(step, metrics)
             pace.step(waited)
-            if step % e.log_every == 0 or step == e.steps:
-                log("train", step, {**history.means(), **pace.line()})
+            if step % e.log_every == 0 or last:
+                log("train", step, {**history.means(), **pace.line(), **clock.told()})
                 history.check()
-            if e.eval_every and held_out and (step % e.eval_every == 0 or step == e.steps):
+            if e.eval_every and held_out and (step % e.eval_every == 0 or last):
                 log("eval", step, evaluate(e, state.ema, packed, held_out))
                 if shown := held_out[:pictures]:
                     log("pictures", step, compare(e, state.ema, packed, shown))
@@ -122,14 +134,11 @@ def run(
                 stopping |= agreed(now - began > 60 * max_minutes)
                 due = agreed(now - saved > 60 * e.save_minutes)
             if stopping or due:
-                history.check()
-                if checkpoints.save(step, state):
-                    log("checkpoint", step, {})
+                keep(state)
                 saved = now
-            if stopping:
-                break
-        if checkpoints.save(step, state):
-            log("checkpoint", step, {})
+            last |= stopping
+        state = clock.wind(state)
+        keep(state)
     return state
 
 

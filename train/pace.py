@@ -25,6 +25,7 @@ PEAKS = {
     "NVIDIA A100": 312e12,
     "NVIDIA H100 PCIe": 756e12,
     "NVIDIA H100": 989e12,
+    "NVIDIA H200": 989e12,
 }
 _WARM = 10
 

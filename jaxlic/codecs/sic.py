@@ -217,13 +217,14 @@ def lapped(
     context_hidden: int = 128,
     plane_hidden: int = 64,
     error_price: float = 10.0,
+    magnitudes: bool = False,
 ) -> Synonymous:
     """Made for CPUs: below 40 kMAC a pixel to decode; ten levels.
 
     Args:
         features to synthesis_depths: as of `pyramid.lapped`.
-        slices, passes, summary, context_hidden: as of `SpatialChannelContext`, for the coarse
-            plane; the slices take all latents.
+        slices, passes, summary, context_hidden, magnitudes: as of `SpatialChannelContext`, for
+            the coarse plane; the slices take all latents.
         groups, plane_hidden: as of `PlaneRefinement`, for the fine plane.
         error_price: as of `Hyperprior`.
 
@@ -248,6 +249,7 @@ def lapped(
         passes=passes,
         summary=summary,
         context_hidden=context_hidden,
+        magnitudes=magnitudes,
     )
     assert isinstance(base.context, SpatialChannelContext)
     return Synonymous(

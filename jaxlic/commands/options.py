@@ -10,7 +10,7 @@ from typing import Any
 from jaxlic.commands.names import Output, place
 
 MAX_PIXELS = 100_000_000
-MODEL = "pyramid-2"  # That of jaxlic.load, whose import would take its time.
+MODEL = "pyramid-3"  # That of jaxlic.load, whose import would take its time.
 EFFORTS = "0", "1", "2", "3"
 Run = Callable[[argparse.Namespace], int]
 

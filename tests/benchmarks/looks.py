@@ -46,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("parts", nargs="+")
-    parser.add_argument("--models", default="pyramid-2")
+    parser.add_argument("--models", default="pyramid-3")
     parser.add_argument("--codecs", default="jpeg,webp,avif")
     parser.add_argument("--like", default="webp:20", help="CODEC:QUALITY")
     args = parser.parse_args()

@@ -50,13 +50,13 @@ def test_of_a_model_in_levels_each_level_is_a_cut_of_one_file(tmp_path):
 def test_a_refined_model_has_its_files_and_says_that_it_draws(monkeypatch):
     with pytest.raises(ModelError, match="no refiner ships for files of base"):
         learned("base/refined")
-    codecs = learned("pyramid-2/refined", (30,))
+    codecs = learned("pyramid-3/refined", (30,))
     (name, (round_trip, qualities)), *none = codecs.items()
-    assert name == "pyramid-2/refined" and qualities == (30,) and not none
+    assert name == "pyramid-3/refined" and qualities == (30,) and not none
     assert round_trip.generated == {"kind": "refined", "seed": 0}
     image = np.asarray(Image.open(FILE).convert("RGB"))[:64, :64]
     data = round_trip.encode(image, 30)
-    plain, _ = learned("pyramid-2", (30,))["pyramid-2"]
+    plain, _ = learned("pyramid-3", (30,))["pyramid-3"]
     assert data == plain.encode(image, 30)
     drawn, without = (r.decode(data, image.shape[:2]) for r in (round_trip, plain))
     assert (drawn != without).mean() > 0.05
