@@ -60,7 +60,8 @@ def experiment(
     """One step trains all levels: each image of the batch has one of its own.
 
     Args:
-        builder: `sic.lapped`, or `sic.swin`, the paper's size.
+        builder: `sic.lapped`, whose context sees magnitudes if that of `init_from` does, or
+            `sic.swin`, the paper's size.
         samples: M, members drawn for each image.
         metric, metric_path: of `jaxlic.metrics.perceptual`; `none` for no perceptual term.
         views: the distance is taken in several views, which fits the one network less.
@@ -74,8 +75,10 @@ def experiment(
     """
     if decoder_only and (init_from is None or builder != "sic.lapped"):
         raise ValueError("decoder_only goes with init_from and sic.lapped, else =false")
-    known = {} if init_from is None else card(init_from)["settings"]
-    settings = {name: known[name] for name in ("magnitudes",) if name in known}
+    settings = {}
+    if builder == "sic.lapped" and init_from is not None:
+        known = card(init_from)["settings"]
+        settings = {name: known[name] for name in ("magnitudes",) if name in known}
     distance = None
     if metric != "none":
         measure = perceptual(metric, path=metric_path).distance

@@ -15,6 +15,7 @@ from tests.independent_reader import (
     floor_half,
     layer,
     load,
+    magnitude,
     need,
     space_to_depth,
     squash,
@@ -127,6 +128,7 @@ def read(
     coarse, coarse_symbols, coarse_rows = (np.empty(means.shape) for _ in range(3))
     first, k, begin, level = [], 0, 0, -1
     settings = about["settings"]
+    sizes, magnitudes = [], settings.get("magnitudes", False)
     slices = settings.get("slices", (3, 13, 48, 64, 192))
     passes = settings.get("passes", (4, 2, 2, 2, 2))
     for number, (size, steps) in enumerate(zip(slices, passes, strict=True)):
@@ -135,7 +137,7 @@ def read(
             here = (slice(None), slice(None), positions, slice(begin, begin + size))
             name, flat = f"context/refine_{k}", (*cells[:2], -1)
             m, i = means[here].reshape(flat), indices[here].reshape(flat)
-            x = hidden(np.concatenate(known, -1), f"{name}/conv")
+            x = hidden(np.concatenate(known + sizes, -1), f"{name}/conv")
             own = m + layer(x, arrays, f"{name}/mean", 5, 255, 4, 1, -4096, 4096)
             row = np.clip(i + layer(x, arrays, f"{name}/index", 5, 255, 3, 10, -64, 64), 0, 63)
             if first:
@@ -146,7 +148,10 @@ def read(
             s = take(level, "gaussian", row)
             for a, value in ((coarse, own + s), (coarse_symbols, s), (coarse_rows, row)):
                 a[here] = value.reshape(a[here].shape)
-            known.append(squash(16 * s))
+            if number < 2 or not magnitudes:
+                known.append(squash(16 * s))
+            if magnitudes:
+                sizes.append(magnitude(16 * s))
             if number == 0:
                 first.append(16 * (own + s) - m)
             k += 1

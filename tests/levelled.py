@@ -29,6 +29,7 @@ LEVELLED = Spec(
         context_hidden=8,
         plane_hidden=8,
         error_price=0.0,
+        magnitudes=True,
     ),
 )
 LEVELS = 6

@@ -95,6 +95,14 @@ def test_a_pyramid_has_the_context_of_the_weights_it_starts_from():
         )
 
 
+def test_levels_have_the_context_of_the_weights_they_start_from():
+    for start, settings in (("sic", {}), ("pyramid-3", {"magnitudes": True})):
+        e = load_experiment(
+            CONFIGS[0].parent / "sic.py", {"init_from": start, "metric": "none"}
+        )
+        assert e.spec.settings == settings
+
+
 def test_what_has_no_steps_for_the_eye_is_refused():
     with pytest.raises(ConfigError, match="init_from=sic is not"):
         load_experiment(CONFIGS[0].parent / "base_jnd.py", {"init_from": "sic"})

@@ -106,7 +106,9 @@ def _train(
     from jaxlic.files import disk
     from train.boards import opened
     from train.claim import claim
+    from train.clock import check, finished
     from train.log import reporting, silent
+    from train.loop import run
 
     console = Console(stderr=True)
     packed = _images(args.data, "images", console)
@@ -115,10 +117,10 @@ def _train(
     console.print(f"{len(packed.names)} images, {len(packed.skipped)} skipped", highlight=False)
     targets = None if args.targets is None else _images(args.targets, "targets", console)
 
-    claim(args.workdir, args.config, settings, packed, targets, leads=leads)
-
-    from train.clock import finished
-    from train.loop import run
+    by_clock = args.minutes is not None
+    if by_clock:
+        check(e)
+    claim(args.workdir, args.config, settings, packed, targets, leads=leads, by_clock=by_clock)
 
     train = functools.partial(
         run,
@@ -134,8 +136,9 @@ def _train(
     )
     if not leads:
         return finished(e, args.minutes, train(log=silent))
-    provenance = json.dumps(_provenance(packed), indent=2) + "\n"
-    disk.write_bytes(args.workdir / "provenance.json", provenance.encode())
+    provenance = _provenance(packed) | ({"by_the_clock": args.minutes} if by_clock else {})
+    text = json.dumps(provenance, indent=2) + "\n"
+    disk.write_bytes(args.workdir / "provenance.json", text.encode())
     with opened(args.workdir, e, args.tensorboard, args.wandb) as boards:
         pictures = _PICTURES if boards else 0
         with reporting(e, args.workdir, console=console, boards=boards) as log:

@@ -33,14 +33,19 @@ def claim(
     targets: Source | None = None,
     *,
     leads: bool = True,
+    by_clock: bool = False,
 ) -> None:
     """Makes the workdir this run's; one that never got as far as a line is free.
+
+    `by_clock` is whether minutes decide where its schedules are, instead of steps.
 
     Raises:
         ConfigError: if it is another run's, or the processes do not do the same.
     """
     text = config.read_bytes()
-    data = {"images": digest(images), "targets": digest(targets)}
+    data: dict[str, object] = {"images": digest(images), "targets": digest(targets)}
+    if by_clock:
+        data["by_clock"] = True
     if not alike(json.dumps([settings, data], sort_keys=True).encode() + text):
         raise ConfigError("the processes have different configs, settings, images or targets")
     if not leads:
@@ -56,7 +61,14 @@ def claim(
                 "choose a new --workdir, or repeat the old command to resume"
             )
         known = workdir / "data.json"  # Runs of earlier releases have none.
-        if known.is_file() and _read(known) != data:
+        before = _read(known) if known.is_file() else data
+        if before.get("by_clock", False) != by_clock:
+            kind, how = ("steps", "without") if by_clock else ("the clock", "with its")
+            raise ConfigError(
+                f"{workdir}: holds a run by {kind}; choose a new --workdir, or repeat the old "
+                f"command, {how} --minutes, to resume"
+            )
+        if before != data:
             raise ConfigError(
                 f"{workdir}: holds a run on other images or targets than are there now; "
                 "choose a new --workdir, or resume with those that it began with"

@@ -8,9 +8,10 @@ steps there are depends on that pace, so a run by the clock cannot be repeated t
 
 from __future__ import annotations
 
-import collections
+import contextlib
 import dataclasses
 import time
+from collections.abc import Generator
 from typing import Any
 
 import jax
@@ -18,9 +19,15 @@ import numpy as np
 import optax
 
 from train.experiment import ConfigError, Experiment
-from train.step import TrainState
+from train.step import TrainState, init_state
 
-_AHEAD = 4  # Steps that are asked for before they are done; more, and the end came too late.
+# Of optax: what counts steps in a way of its own, and would be left on steps, or moved twice.
+_OTHERS = (
+    "InjectHyperparamsState",
+    "InjectStatefulHyperparamsState",
+    "MultiStepsState",
+    "WeightDecaySchedule",
+)
 
 
 class Clock:
@@ -30,13 +37,10 @@ class Clock:
     """
 
     def __init__(self, e: Experiment, minutes: float | None):
-        """For a run of `e`. Raises ConfigError if several processes would have a clock each."""
-        if minutes is not None and jax.process_count() > 1:
-            raise ConfigError("--minutes is for one process: hosts have a clock each")
+        """For a run of `e`."""
         self._steps = e.steps
-        self._seconds = None if minutes is None else 60 * max(minutes, 1e-9)
+        self._seconds = None if minutes is None else 60 * minutes
         self._began: float | None = None
-        self._asked: collections.deque[Any] = collections.deque()
 
     def wind(self, state: TrainState) -> TrainState:
         """`state`, its schedules where they should be by now."""
@@ -47,26 +51,22 @@ class Clock:
         count = int(self._passed() * self._steps)
         return dataclasses.replace(state, opt_state=_at(state.opt_state, count))
 
+    @contextlib.contextmanager
+    def stopped(self) -> Generator[None]:
+        """What is done within does not count."""
+        before = time.monotonic()
+        yield
+        if self._began is not None:
+            self._began += time.monotonic() - before
+
     def told(self) -> dict[str, float]:
         """What to log: the share that has passed, if the clock decides."""
         return {} if self._seconds is None else {"share": self._passed()}
 
-    def over(self, state: TrainState, step: int, metrics: Any = None) -> bool:
-        """Whether nothing is left to do, `step` steps having been asked for.
-
-        Raises:
-            ConfigError: if there are minutes and no schedule that could be at its end by then.
-        """
+    def over(self, state: TrainState, step: int) -> bool:
+        """Whether nothing is left to do after `step` steps."""
         if self._seconds is None:
             return step >= self._steps
-        if self._began is None and not _counts(state):
-            raise ConfigError(
-                "--minutes is for rates that follow a schedule, and these do not; "
-                "--max-minutes ends any run"
-            )
-        self._asked.append(metrics)
-        if len(self._asked) > _AHEAD:
-            jax.block_until_ready(self._asked.popleft())
         passed = share(state, self._steps) if self._began is None else self._passed()
         return passed >= 1
 
@@ -76,6 +76,30 @@ class Clock:
         return min(1.0, (time.monotonic() - self._began) / self._seconds)
 
 
+def check(e: Experiment) -> None:
+    """Raises ConfigError if a run of `e` cannot go by the clock."""
+    if jax.process_count() > 1:
+        raise ConfigError("--minutes is for one process: hosts have a clock each")
+    if e.steps < 1:
+        raise ConfigError(f"steps must be 1 or more, got {e.steps}")
+    state = jax.eval_shape(lambda: init_state(e)).opt_state
+
+    def named(node):
+        return type(node).__name__ in _OTHERS
+
+    others = sorted(
+        {type(node).__name__ for node in jax.tree.leaves(state, is_leaf=named) if named(node)}
+    )
+    if others:
+        text = f"the optimiser's {others[0]} counts steps in a way of its own"
+        raise ConfigError(f"--minutes moves schedules of rates alone, and {text}")
+    if not _schedules(state):
+        raise ConfigError(
+            "--minutes is for rates that follow a schedule, and these do not; "
+            "--max-minutes ends any run"
+        )
+
+
 def finished(e: Experiment, minutes: float | None, state: TrainState) -> bool:
     """Whether a run that left this state has nothing left to do."""
     return int(state.step) >= e.steps if minutes is None else share(state, e.steps) >= 1
@@ -83,7 +107,7 @@ def finished(e: Experiment, minutes: float | None, state: TrainState) -> bool:
 
 def share(state: TrainState, steps: int) -> float:
     """How far the schedules of `state` are, 1 at the end of `steps`; 0 if there is none."""
-    return max(_counts(state), default=0) / steps
+    return max((int(node.count) for node in _schedules(state.opt_state)), default=0) / steps
 
 
 def _at(opt_state: Any, count: int) -> Any:
@@ -98,9 +122,8 @@ def _at(opt_state: Any, count: int) -> Any:
     return jax.tree.map(put, opt_state, is_leaf=_scheduled)
 
 
-def _counts(state):
-    nodes = jax.tree.leaves(state.opt_state, is_leaf=_scheduled)
-    return [int(node.count) for node in nodes if _scheduled(node)]
+def _schedules(opt_state):
+    return [n for n in jax.tree.leaves(opt_state, is_leaf=_scheduled) if _scheduled(n)]
 
 
 def _scheduled(node):

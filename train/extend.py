@@ -7,9 +7,10 @@ step sizes follow the lambda and all else stays as at its end. Latents that MODE
 take gains and scales from the nearest ones that it has.
 
 With `--sic` MODEL is a folder of the pyramid codec, and OUT a start for `configs/sic.py`: its
-coarse plane codes as MODEL does, latents beyond its own are left out. With `--magnitudes` MODEL
-is a folder of the pyramid codec whose context sees no magnitudes, and OUT a start for one that
-does. It ignores them as yet, and no longer sees what it is to have the magnitudes of alone.
+coarse plane codes as MODEL does, latents beyond its own are left out, and its context sees
+magnitudes if MODEL's does. With `--magnitudes` MODEL is a folder of the pyramid codec whose
+context sees none, and OUT a start for one that does. It ignores them as yet, and no longer sees
+what it is to have the magnitudes of alone.
 """
 
 from __future__ import annotations

@@ -52,8 +52,10 @@ def reporting(
                 text = f"note: {metrics['text']}"
                 console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
             if kind == "train":
-                share = metrics.get("share", step / e.steps)  # By the clock, or by steps.
-                bar.update(task, completed=round(share * e.steps))
+                if "share" in metrics:  # By the clock: per cent.
+                    bar.update(task, total=100, completed=round(100 * metrics["share"]))
+                else:
+                    bar.update(task, completed=step)
             record["time"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
             with open(workdir / "metrics.jsonl", "a") as out:
                 out.write(json.dumps(record) + "\n")

@@ -2,7 +2,7 @@
 
 Resuming needs no more than the last checkpoint: batch k and every key are functions of the
 seed and k. So a run killed at any moment and started again gives the same parameters, bit
-for bit, as one that was left alone (same devices, same versions).
+for bit, as one that was left alone (same devices, same versions). Not by the clock.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def run(
         FloatingPointError: if more than `e.max_skipped` steps on end had to be skipped.
         OSError: if a checkpoint cannot be written.
         train.data.DataError: if no image can be cropped.
-        ConfigError: if the batch cannot be split, the first process cannot read
-            `e.init_from`, or several have `minutes`.
+        ConfigError: if the batch cannot be split, or the first process cannot read
+            `e.init_from`.
         train.saving.CheckpointError: if there are checkpoints, but none can be read.
     """
     log("start", 0, {})  # What lies before it in the log, another process did.
@@ -117,27 +117,26 @@ def run(
             trace(step - first, state)
             state, metrics = step_fn(clock.wind(state), batch)
             step += 1
-            last = clock.over(state, step, metrics)
+            last = clock.over(state, step)
             history.add(step, metrics)
             pace.step(waited)
             if step % e.log_every == 0 or last:
                 log("train", step, {**history.means(), **pace.line(), **clock.told()})
                 history.check()
             if e.eval_every and held_out and (step % e.eval_every == 0 or last):
-                log("eval", step, evaluate(e, state.ema, packed, held_out))
-                if shown := held_out[:pictures]:
-                    log("pictures", step, compare(e, state.ema, packed, shown))
+                with clock.stopped():
+                    log("eval", step, evaluate(e, state.ema, packed, held_out))
+                    if shown := held_out[:pictures]:
+                        log("pictures", step, compare(e, state.ema, packed, shown))
                 pace.pause()
             stopping, due, now = stopped(step), False, time.monotonic()
             # Clocks differ: hosts ask the first, at these steps only.
             if jax.process_count() == 1 or step % e.log_every == 0:
                 stopping |= agreed(now - began > 60 * max_minutes)
                 due = agreed(now - saved > 60 * e.save_minutes)
-            if stopping or due:
-                keep(state)
+            if (last := last or stopping) or due:
+                keep(state := clock.wind(state))
                 saved = now
-            last |= stopping
-        state = clock.wind(state)
         keep(state)
     return state
 

@@ -14,7 +14,7 @@ EPILOG = """examples:
 
 A workdir holds config.py, settings.json, metrics.jsonl and checkpoints/. Stop with Ctrl-C or
 SIGTERM: the step under way is finished and saved. After `kill -9` the same command goes on
-from the last checkpoint and ends with the same parameters, to the bit.
+from the last checkpoint and ends, without --minutes, with the same parameters, to the bit.
 
   python -m train configs/base.py --compile-for v5e:16x16 --set batch=2048
 
@@ -47,24 +47,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings of the config"
     )
-    parser.add_argument(
-        "--max-minutes", type=float, default=float("inf"), help="stop, saved, after this long"
-    )
-    parser.add_argument(
-        "--minutes",
-        type=_minutes,
-        metavar="M",
-        help="train by the clock: after M minutes of steps the schedules of the config are at "
-        "their end, however many steps that makes; for machines lent for a time",
-    )
-    parser.add_argument(
-        "--stopped",
-        type=int,
-        default=0,
-        metavar="CODE",
-        help="exit code of a run that was stopped, saved, before its last step (default 0; 75, "
-        "say, for schedulers that start again what fails)",
-    )
+    _add_ending(parser)
     _add_feeding(parser)
     _add_watching(parser)
     parser.add_argument(
@@ -86,6 +69,27 @@ def parser() -> argparse.ArgumentParser:
         "JAX_PROCESS_ID)",
     )
     return parser
+
+
+def _add_ending(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--max-minutes", type=float, default=float("inf"), help="stop, saved, after this long"
+    )
+    parser.add_argument(
+        "--minutes",
+        type=_minutes,
+        metavar="M",
+        help="train by the clock: after M minutes of steps the schedules of the config are at "
+        "their end, however many steps that makes; for machines lent for a time",
+    )
+    parser.add_argument(
+        "--stopped",
+        type=int,
+        default=0,
+        metavar="CODE",
+        help="exit code of a run that was stopped, saved, before its last step (default 0; 75, "
+        "say, for schedulers that start again what fails)",
+    )
 
 
 def _add_feeding(parser: argparse.ArgumentParser) -> None:

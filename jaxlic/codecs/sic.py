@@ -219,7 +219,7 @@ def lapped(
     error_price: float = 10.0,
     magnitudes: bool = False,
 ) -> Synonymous:
-    """Made for CPUs: below 40 kMAC a pixel to decode; ten levels.
+    """Made for CPUs: about 40 kMAC a pixel to decode; ten levels.
 
     Args:
         features to synthesis_depths: as of `pyramid.lapped`.
