@@ -20,6 +20,7 @@ from train.step import init_state, make_step
         ("NVIDIA A100-SXM4-80GB", 312),
         ("NVIDIA H100 80GB HBM3", 989),
         ("NVIDIA H100 PCIe", 756),
+        ("NVIDIA H200", 989),
     ],
 )
 def test_peaks_are_found_by_the_name_of_the_device(kind, tera):
