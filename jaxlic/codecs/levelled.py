@@ -15,6 +15,7 @@ import numpy as np
 from jax.lax import stop_gradient
 
 from jaxlic import prng
+from jaxlic.codecs.bound import binder
 from jaxlic.codecs.transform import TransformModel, transform_codec
 from jaxlic.core import Codec, Params, Reconstruction
 from jaxlic.entropy.coder import Coder, Estimator, Reader, Writer
@@ -71,7 +72,7 @@ def levelled_codec(
     latents), and `"told"`, latents as far as they were sent, with means for the rest and zeros
     where the coarse plane was not: nothing that was drawn.
     """
-    base, levels = transform_codec(model), model.level_of
+    base, levels, bound = transform_codec(model), model.level_of, binder(model)
 
     def forward(
         params: Params, image: jax.Array, quality: jax.Array, key: jax.Array
@@ -89,7 +90,7 @@ def levelled_codec(
 
     def code(params: Params, y: np.ndarray, coder: Coder, quality: float) -> np.ndarray:
         size, one = np.array(y.shape[:2], np.int32), np.full(1, quality, np.float32)
-        return np.asarray(model.apply(params, y[None], coder, one, size, method="code"))[0]
+        return np.asarray(bound(params).code(y[None], coder, one, size))[0]
 
     def encode(
         params: Params,

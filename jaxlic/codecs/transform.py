@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxlic.codecs.bound import binder
 from jaxlic.codecs.search import searcher
 from jaxlic.core import Codec, Geometry, Module, Params, Reconstruction
 from jaxlic.entropy.coder import Coder, Estimator, Reader, Writer
@@ -105,6 +106,7 @@ def transform_codec(
     ratio, exact = model.latent_stride, hasattr(model, "bound")
     lmbda: Callable[[float], float] | None = getattr(model, "lmbda", None)
     edges = tuple(edge // ratio for edge in (*_EDGES, TILE + 2 * model.halo))
+    bound = binder(model)
 
     convolving_in(dtype)  # Raises early.
 
@@ -157,7 +159,7 @@ def transform_codec(
             size = np.array([height, width], np.int32)
             y = fill(y, (edge_for(height, edges), edge_for(width, edges)))
         one = np.full(1, quality, np.float32)
-        y_hat = model.apply(params, y[None], coder, one, size, method="code")
+        y_hat = bound(params).code(y[None], coder, one, size)
         return np.asarray(y_hat)[0, :height, :width]
 
     def encode(

@@ -66,11 +66,17 @@ def signed(slots: tuple[Slot, ...] | list[Slot]) -> list[Slot]:
 
 
 class Known(NamedTuple):
-    """What one pass has decoded, and what it had expected, `[B, H / 2, W / 2, ...]`."""
+    """What one pass has decoded, and what it had expected, `[B, H / 2, W / 2, ...]`.
+
+    `signed` and `size` are the symbols as networks see them: with their sign, and, where they
+    see magnitudes, how large.
+    """
 
     y_hat: Array
     mean: Array
     index: Array
+    signed: Array
+    size: Array | None
 
 
 class SpatialChannelContext(nn.Module):
@@ -141,7 +147,8 @@ class SpatialChannelContext(nn.Module):
     ) -> tuple[Array, IndexedGaussian]:
         """As `code`, and the distributions that `y` was coded with."""
         decoded = self._decoded(y, coder, model, features, quality, size)
-        y_hat, mean, index = map(self.assemble, map(list, zip(*decoded, strict=True)))
+        parts = ([known[i] for known in decoded] for i in range(3))
+        y_hat, mean, index = map(self.assemble, parts)
         return y_hat, dataclasses.replace(model, offset=mean, indexes=index)
 
     def _decoded(self, y, coder, model, features, quality, size):
@@ -150,7 +157,9 @@ class SpatialChannelContext(nn.Module):
         for k, refine in enumerate(self.refine):
             target, refined = refine(summary, decoded, y, model, size)
             y_hat = coder(f"y{k}", target, refined, shrunk(size, 2))
-            decoded.append(Known(y_hat, refined.offset, refined.indexes))
+            symbols = (y_hat - refined.offset) * 2.0**MEAN_FRACTION
+            told = compand(symbols), steep(symbols) if self.magnitudes else None
+            decoded.append(Known(y_hat, refined.offset, refined.indexes, *told))
         return decoded
 
     def bound(self) -> float:
@@ -252,10 +261,9 @@ class Refinement(nn.Module):
         """
         *before, slot = self.slots
         half, unit, xp = shrunk(size, 2), 2.0**MEAN_FRACTION, namespace(summary)
-        symbols = [(known.y_hat - known.mean) * unit for known in decoded]
-        seen = [compand(a) for a in symbols]
+        seen = [known.signed for known in decoded]
         if self.magnitudes:
-            seen = seen[: len(signed(before))] + [steep(a) for a in symbols]
+            seen = seen[: len(signed(before))] + [known.size for known in decoded]
         h = self.conv(keep(xp.concatenate([summary, *seen], axis=-1), half))
         shift = self.mean(h)
         if self.linear is not None:
