@@ -131,10 +131,12 @@ def rounded(
     symbols = np.floor(r + np.float32(0.5))
     symbols = np.clip(symbols, -MAX_SYMBOL, MAX_SYMBOL).astype(np.int32)
     if model.price:
-        costs, lower = tables[model.table], symbols - np.sign(symbols)
-        saved = costs.bits(symbols, indexes) - costs.bits(lower, indexes)
-        cheaper = is_cheaper(r, symbols, saved, np.float32(model.price))
-        symbols = np.where(cheaper, lower, symbols)
+        costs, some = tables[model.table], np.nonzero(symbols)
+        nearest, rows = symbols[some], indexes[some]
+        lower = nearest - np.sign(nearest)
+        saved = costs.bits(nearest, rows) - costs.bits(lower, rows)
+        cheaper = is_cheaper(r[some], nearest, saved, np.float32(model.price))
+        symbols[some] = np.where(cheaper, lower, nearest)
     return offset, indexes, symbols
 
 

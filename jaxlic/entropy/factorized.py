@@ -71,30 +71,24 @@ class FactorizedPrior(nn.Module):
     filters: tuple[int, ...] = (3, 3, 3)
     init_scale: float = 10.0
 
-    @nn.compact
-    def __call__(self) -> Factorized:
-        """Returns the model."""
+    def setup(self) -> None:
         widths = (1, *self.filters, 1)
         scale = self.init_scale ** (1 / (len(self.filters) + 1))
         matrices, biases, factors = [], [], []
         for i, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):
-            start = float(np.log(np.expm1(1 / scale / fan_out)))
-            matrices.append(
-                self.param(
-                    f"matrix_{i}",
-                    nn.initializers.constant(start),
-                    (self.channels, fan_in, fan_out),
-                )
-            )
-            biases.append(
-                self.param(
-                    f"bias_{i}",
-                    lambda key, shape: jax.random.uniform(key, shape, minval=-0.5, maxval=0.5),
-                    (self.channels, fan_out),
-                )
-            )
+            start = nn.initializers.constant(float(np.log(np.expm1(1 / scale / fan_out))))
+            shape = (self.channels, fan_in, fan_out)
+            matrices.append(self.param(f"matrix_{i}", start, shape))
+            biases.append(self.param(f"bias_{i}", _between, (self.channels, fan_out)))
             if i < len(self.filters):
-                factors.append(
-                    self.param(f"factor_{i}", nn.initializers.zeros, (self.channels, fan_out))
-                )
-        return Factorized(tuple(matrices), tuple(biases), tuple(factors))
+                zeros = nn.initializers.zeros
+                factors.append(self.param(f"factor_{i}", zeros, (self.channels, fan_out)))
+        self.model = Factorized(tuple(matrices), tuple(biases), tuple(factors))
+
+    def __call__(self) -> Factorized:
+        """Returns the model."""
+        return self.model
+
+
+def _between(key, shape):
+    return jax.random.uniform(key, shape, minval=-0.5, maxval=0.5)
