@@ -29,6 +29,7 @@ def experiment(
     *,
     builder: str = "sic.lapped",
     samples: int = 1,
+    drawn: float = 0.5,
     metric: str = "st-lpips-alex",
     metric_path: str | None = None,
     views: bool = True,
@@ -62,7 +63,8 @@ def experiment(
     Args:
         builder: `sic.lapped`, whose context sees magnitudes if that of `init_from` does, or
             `sic.swin`, the paper's size.
-        samples: M, members drawn for each image.
+        samples: M, members of each image.
+        drawn: share of members whose detail is drawn; that of the others is the mean.
         metric, metric_path: of `jaxlic.metrics.perceptual`; `none` for no perceptual term.
         views: the distance is taken in several views, which fits the one network less.
         alpha, consistent, spreading, full_distance: as of `synonymous_loss`.
@@ -75,10 +77,8 @@ def experiment(
     """
     if decoder_only and (init_from is None or builder != "sic.lapped"):
         raise ValueError("decoder_only goes with init_from and sic.lapped, else =false")
-    settings = {}
-    if builder == "sic.lapped" and init_from is not None:
-        known = card(init_from)["settings"]
-        settings = {name: known[name] for name in ("magnitudes",) if name in known}
+    known = {} if init_from is None else card(init_from)
+    settings = known["settings"] if known.get("builder") == builder else {}
     distance = None
     if metric != "none":
         measure = perceptual(metric, path=metric_path).distance
@@ -108,7 +108,7 @@ def experiment(
     return Experiment(
         name="sic",
         spec=Spec(builder, settings),
-        assembly=dict(samples=samples, analyse_again=bool(consistent)),
+        assembly=dict(samples=samples, analyse_again=bool(consistent), drawn=drawn),
         loss=synonymous_loss(
             distance,
             alpha=alpha,

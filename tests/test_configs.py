@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("optax")
 
 from jaxlic.files import weights
+from jaxlic.models import card
 from jaxlic.ops.platforms import traced_for
 from train.experiment import ConfigError, load_experiment
 from train.parts import ENCODER
@@ -95,11 +96,10 @@ def test_a_pyramid_has_the_context_of_the_weights_it_starts_from():
         )
 
 
-def test_levels_have_the_context_of_the_weights_they_start_from():
-    for start, settings in (("sic", {}), ("pyramid-3", {"magnitudes": True})):
-        e = load_experiment(
-            CONFIGS[0].parent / "sic.py", {"init_from": start, "metric": "none"}
-        )
+def test_levels_have_the_settings_of_the_weights_they_start_from():
+    path, known = CONFIGS[0].parent / "sic.py", card("sic")["settings"]
+    for more, settings in (({}, known), (_SWIN, {})):
+        e = load_experiment(path, {"init_from": "sic", "metric": "none"} | more)
         assert e.spec.settings == settings
 
 

@@ -25,8 +25,6 @@ from jaxlic.entropy.tables import TableSets
 from jaxlic.ops import quantisation
 from jaxlic.ops.quantisation import Quantiser
 
-_DRAWN = 0.75  # Share of members, in training, whose detail is drawn; the others are the mean.
-
 
 class LevelledModel(TransformModel, Protocol):
     """A `TransformModel` whose entropy path is exact and whose latent comes in levels.
@@ -59,28 +57,34 @@ def levelled_codec(
     *,
     samples: int = 1,
     analyse_again: bool = True,
+    drawn: float = 0.75,
     quantise: Quantiser = quantisation.split,
 ) -> Codec:
     """The codec; its files have `model.levels` levels.
 
     `forward` codes all levels, and draws `samples` members for each image at a random level,
-    stratified over the batch; a quarter of them are the mean. `x_hat` is the picture of all
-    levels. In `aux`, by image: `"level"` `[B]`, from 1 on; `"level_bits"` `[B, L]`, the
-    estimated bits that each level adds; `"sent"` `[B, h, w, C]`, where the coarse plane is
-    sent; and, stacked, first of all levels and then of the members, `[1 + samples, B, ...]`:
-    `"latents"`, `"pictures"`, `"again"`, the pictures analysed again (or, to save that, the
-    latents), and `"told"`, latents as far as they were sent, with means for the rest and zeros
-    where the coarse plane was not: nothing that was drawn.
+    stratified over the batch; detail of a share of them, `drawn`, is drawn, that of the others
+    is the mean. `x_hat` is the picture of all levels. In `aux`, by image: `"level"` `[B]`, from
+    1 on; `"level_bits"` `[B, L]`, the estimated bits that each level adds; `"sent"`
+    `[B, h, w, C]`, where the coarse plane is sent; and, stacked, first of all levels and then
+    of the members, `[1 + samples, B, ...]`: `"latents"`, `"pictures"`, `"again"`, the pictures
+    analysed again (or, to save that, the latents), and `"told"`, latents as far as they were
+    sent, with means for the rest and zeros where the coarse plane was not: nothing that was
+    drawn.
+
+    Raises:
+        ValueError: if `drawn` is no share.
     """
+    if not 0 <= drawn <= 1:
+        raise ValueError(f"drawn must be within 0 to 1, got {drawn}")
     base, levels, bound = transform_codec(model), model.level_of, binder(model)
 
     def forward(
         params: Params, image: jax.Array, quality: jax.Array, key: jax.Array
     ) -> Reconstruction:
         coder = Estimator(quantise, key)
-        aux = model.apply(
-            params, image, quality, coder, key, samples, analyse_again, method=_members
-        )
+        how = samples, analyse_again, drawn
+        aux = model.apply(params, image, quality, coder, key, *how, method=_members)
         bits = [jnp.zeros(image.shape[0]) for _ in range(model.levels)]
         for name, level in levels.items():
             bits[level] = bits[level] + coder.bits[name]
@@ -140,6 +144,7 @@ def _members(
     key: jax.Array,
     samples: int,
     analyse_again: bool,
+    drawn: float,
 ) -> dict[str, jax.Array]:
     """What training sees of one batch: see `levelled_codec`."""
     batch = x.shape[0]
@@ -152,7 +157,7 @@ def _members(
     def repeated(a: jax.Array) -> jax.Array:
         return jnp.tile(a, (samples, *[1] * (a.ndim - 1)))
 
-    spread = jax.random.bernoulli(prng.stream(key, "spread"), _DRAWN, (samples * batch,))
+    spread = jax.random.bernoulli(prng.stream(key, "spread"), drawn, (samples * batch,))
     masked = Masked(
         module.level_of,
         repeated(level),
@@ -160,14 +165,14 @@ def _members(
         prng.stream(key, "draw"),
         spread.astype(jnp.float32),
     )
-    drawn = module.code(stop_gradient(repeated(y)), masked, repeated(quality))
+    members = module.code(stop_gradient(repeated(y)), masked, repeated(quality))
     silent = Masked(
         module.level_of, level, kept.answers, prng.stream(key, "draw"), jnp.zeros(batch)
     )
     sent = module.sent(y_hat.shape, level)
     told = sent * stop_gradient(module.code(stop_gradient(y), silent, quality))
     every = jnp.concatenate([jnp.full(batch, module.levels), repeated(level)])
-    latents = jnp.concatenate([y_hat, drawn])
+    latents = jnp.concatenate([y_hat, members])
     qualities = jnp.tile(quality, 1 + samples)
     pictures = module.synthesis(latents, qualities, level=every)
     again = module.analysis(pictures, qualities) if analyse_again else latents

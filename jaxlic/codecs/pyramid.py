@@ -34,6 +34,7 @@ def lapped(
     analysis_depths: tuple[int, ...] = (1, 2, 3),
     synthesis_widths: tuple[int, int, int] = (32, 64, 128),
     synthesis_depths: tuple[int, int, int] = (1, 2, 3),
+    synthesis_blocks: tuple[int, int] | None = None,
     slices: tuple[int, ...] = SLICES,
     passes: tuple[int, ...] = PASSES,
     summary: int = 96,
@@ -48,6 +49,7 @@ def lapped(
         learned: how many features are learned; as many latents as there are in the slices.
         analysis_widths, analysis_depths: of the pyramid of the analysis, from 1/2 to 1/8.
         synthesis_widths, synthesis_depths: of that of the synthesis.
+        synthesis_blocks: as `blocks`, of the synthesis; None for as many as in the analysis.
         slices, passes, summary, context_hidden, magnitudes: as of `SpatialChannelContext`.
             Latents beyond the slices are coded without context.
         error_price: as of `Hyperprior`.
@@ -63,6 +65,7 @@ def lapped(
         )
     if len(slices) != len(passes) or not set(passes) <= set(PHASES):
         raise ValueError(f"passes {tuple(passes)}: 1, 2 or 4 for each of {len(slices)} slices")
+    last = blocks if synthesis_blocks is None else synthesis_blocks
     return Hyperprior(
         PyramidAnalysis(
             features=features,
@@ -78,7 +81,7 @@ def lapped(
             latents=latents,
             learned=(learned, known),
             hidden=hidden,
-            blocks=(blocks[0], blocks[1]),
+            blocks=(last[0], last[1]),
             widths=(synthesis_widths[0], synthesis_widths[1], synthesis_widths[2]),
             depths=(synthesis_depths[0], synthesis_depths[1], synthesis_depths[2]),
         ),
@@ -87,7 +90,7 @@ def lapped(
         context=SpatialChannelContext(
             tuple(slices), tuple(passes), summary, context_hidden, magnitudes=magnitudes
         ),
-        halo=_halo(blocks, synthesis_depths),
+        halo=_halo([max(pair) for pair in zip(blocks, last, strict=True)], synthesis_depths),
         error_price=error_price,
         lambdas=LAMBDAS,
         anchors=ANCHORS,
@@ -107,6 +110,7 @@ INT8 = (
     hyperprior.INT8 + r"|(refine_\d+/(conv|mean|index)|descent/.*|eighth_\d+/.*|coefficients"
     r"|add|restoration/(half_\d+/.*|(up|in|out)_\d))/kernel$"
 )
-FREE = ("synthesis_widths", "synthesis_depths")
-LIMITS = (("blocks", 8), ("analysis_depths", 8), ("synthesis_depths", 8))
+FREE = ("synthesis_widths", "synthesis_depths", "synthesis_blocks")
+_NAMES = ("blocks", "analysis_depths", "synthesis_depths", "synthesis_blocks")
+LIMITS = tuple((name, 8) for name in _NAMES)
 BUILDERS = (Builder("pyramid.lapped", lapped, transform_codec, INT8, LIMITS, FREE),)

@@ -195,8 +195,7 @@ class Synonymous(nn.Module):
 
 def coarser(quality: Array) -> Array:
     """The quality of the coarse plane, given that of the fine one; at least 1."""
-    xp = namespace(quality)
-    return xp.maximum(quality - np.float32(FINER), np.float32(MIN_QUALITY))
+    return namespace(quality).maximum(quality - np.float32(FINER), np.float32(MIN_QUALITY))
 
 
 def lapped(
@@ -210,6 +209,7 @@ def lapped(
     analysis_depths: tuple[int, ...] = (1, 2, 3),
     synthesis_widths: tuple[int, int, int] = (32, 64, 128),
     synthesis_depths: tuple[int, int, int] = (1, 2, 2),
+    synthesis_blocks: tuple[int, int] | None = None,
     slices: tuple[int, ...] = pyramid.SLICES,
     passes: tuple[int, ...] = pyramid.PASSES,
     groups: tuple[int, ...] = (16, 48, 64, 192),
@@ -222,7 +222,7 @@ def lapped(
     """Made for CPUs: about 40 kMAC a pixel to decode; ten levels.
 
     Args:
-        features to synthesis_depths: as of `pyramid.lapped`.
+        features to synthesis_blocks: as of `pyramid.lapped`.
         slices, passes, summary, context_hidden, magnitudes: as of `SpatialChannelContext`, for
             the coarse plane; the slices take all latents.
         groups, plane_hidden: as of `PlaneRefinement`, for the fine plane.
@@ -231,10 +231,9 @@ def lapped(
     Raises:
         ValueError: if slices or groups do not take all latents, or passes do not fit.
     """
-    if sum(slices) != latents or sum(groups) != latents:
-        raise ValueError(
-            f"{sum(slices)} latents in slices and {sum(groups)} in groups of {latents}"
-        )
+    known = sum(slices), sum(groups)
+    if known != (latents, latents):
+        raise ValueError(f"{known} latents in slices and in groups of {latents}")
     base = pyramid.lapped(
         features=features,
         latents=latents,
@@ -245,6 +244,7 @@ def lapped(
         analysis_depths=analysis_depths,
         synthesis_widths=synthesis_widths,
         synthesis_depths=synthesis_depths,
+        synthesis_blocks=synthesis_blocks,
         slices=slices,
         passes=passes,
         summary=summary,

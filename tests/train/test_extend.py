@@ -65,6 +65,17 @@ def test_a_narrower_start_has_the_first_columns():
         narrowed({"x": np.ones(1)}, fresh)
 
 
+def test_a_start_with_fewer_blocks_has_the_last():
+    block = "params/synthesis_transform/ResidualBlock_{}/Conv_0/bias"
+    other = "params/analysis_transform/ResidualBlock_{}/Conv_0/bias"
+    start = {name.format(k): np.full(2, k) for name in (block, other) for k in range(4)}
+    fresh = {block.format(k): np.zeros(2) for k in range(2)}
+    fresh |= {other.format(k): np.zeros(2) for k in range(4)}
+    found = narrowed(start, fresh)
+    assert [found[block.format(k)][0] for k in range(2)] == [2, 3]
+    assert [found[other.format(k)][0] for k in range(4)] == [0, 1, 2, 3]
+
+
 def test_what_cannot_be_extended_is_said():
     new = build(Spec("pyramid.lapped", GROWN))
     for gains in ({}, {"params/gain/log_gain": np.zeros((ANCHORS, 16))}):
