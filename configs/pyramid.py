@@ -10,9 +10,6 @@ and `--set`. To go on so that files of the shipped weights stay readable:
 python -m train configs/pyramid.py --workdir runs/on --data FOLDER \
     --set init_from=pyramid-3 decoder_only=true
 python -m train.export runs/on OUT --id pyramid-3 --number 7 --stream pyramid-3 --small
-
-Weights of before contexts saw magnitudes begin to with `python -m train.extend pyramid start
---magnitudes`.
 """
 
 import functools
@@ -72,8 +69,7 @@ def experiment(
         known = bool(card(init_from)["settings"].get("magnitudes", False))
     if magnitudes is not None and magnitudes != known and init_from is not None:
         raise ValueError(
-            f"magnitudes={magnitudes} does not fit init_from={init_from}: see "
-            "python -m train.extend --magnitudes"
+            f"magnitudes={magnitudes} does not fit the context of init_from={init_from}"
         )
     magnitudes = known if magnitudes is None else magnitudes
     widths = {} if analysis else {"analysis_widths": []}

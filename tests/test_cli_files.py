@@ -361,3 +361,13 @@ def test_planning_takes_a_time_in_proportion_to_the_files(tmp_path):
         return min(taken)
 
     assert seconds(1600) < 24 * seconds(200)  # 8 times if linear, 64 if quadratic.
+
+
+def test_long_work_without_a_terminal_tells_how_far_it_is(monkeypatch, capsys):
+    assert list(messages.progress(range(5), 5, "counting")) == list(range(5))
+    assert capsys.readouterr().err == ""  # Not in a minute.
+    monkeypatch.setattr(messages, "_A_LINE", 0.0)
+    assert list(messages.progress(range(5), 5, "counting")) == list(range(5))
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 4
+    assert lines[0] == "jaxlic: counting: 1 of 5, some 0 minutes left"

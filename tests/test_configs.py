@@ -24,7 +24,7 @@ SETTINGS = {
     "base_jnd": [
         {"loss": "feature"},
         {"loss": "weighted", "features": "0.5"},
-        {"init_from": "pyramid", "only": "params/gain/"},
+        {"init_from": "pyramid-3", "only": "params/gain/"},
     ],
     "dkic": [
         {
@@ -87,13 +87,13 @@ def test_a_decoder_alone_leaves_alone_what_files_are_made_with(name):
 
 
 def test_a_pyramid_has_the_context_of_the_weights_it_starts_from():
-    for start, magnitudes in (("pyramid", False), ("none", True)):
-        e = load_experiment(CONFIGS[0].parent / "pyramid.py", {"init_from": start})
+    path = CONFIGS[0].parent / "pyramid.py"
+    for given, magnitudes in ({}, True), ({"magnitudes": "false"}, False):
+        e = load_experiment(path, {"init_from": "none"} | given)
         assert e.spec.settings.get("magnitudes", False) is magnitudes
-    with pytest.raises(ConfigError, match="--magnitudes"):
-        load_experiment(
-            CONFIGS[0].parent / "pyramid.py", {"init_from": "pyramid", "magnitudes": "true"}
-        )
+    assert load_experiment(path, {"init_from": "pyramid-3"}).spec.settings["magnitudes"]
+    with pytest.raises(ConfigError, match="does not fit the context of init_from=pyramid-3"):
+        load_experiment(path, {"init_from": "pyramid-3", "magnitudes": "false"})
 
 
 def test_levels_have_the_settings_of_the_weights_they_start_from():

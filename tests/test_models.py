@@ -105,7 +105,7 @@ def test_unknown_names_are_refused(stored):
 
 def test_shipped_weights_stay_small_and_have_cards():
     sizes = [p.stat().st_size for p in models.SHIPPED.rglob("*") if p.is_file()]
-    assert sum(sizes) < 52e6  # 10e6 of them until `sic` no longer rests on `pyramid`.
+    assert sum(sizes) < 43e6
     for name in models.shipped():
         assert (models.folder(name) / "card.md").is_file()
         assert json.loads((models.folder(name) / "model.json").read_text())["kodak"]

@@ -8,9 +8,7 @@ take gains and scales from the nearest ones that it has.
 
 With `--sic` MODEL is a folder of the pyramid codec, and OUT a start for `configs/sic.py`: its
 coarse plane codes as MODEL does, latents beyond its own are left out, and its context sees
-magnitudes if MODEL's does. With `--magnitudes` MODEL is a folder of the pyramid codec whose
-context sees none, and OUT a start for one that does. It ignores them as yet, and no longer sees
-what it is to have the magnitudes of alone.
+magnitudes if MODEL's does.
 """
 
 from __future__ import annotations
@@ -31,7 +29,6 @@ from jaxlic.codecs import hyperprior, pyramid
 from jaxlic.codecs.hyperprior import Hyperprior
 from jaxlic.codecs.transform import transform_codec
 from jaxlic.core import Params
-from jaxlic.entropy.context import SpatialChannelContext, signed
 from jaxlic.entropy.hyper import ACTIVATION, INDEX_FRACTION, QUALITY_LEVELS
 from jaxlic.entropy.models import LEVELS, MAX_SCALE, MIN_SCALE
 from jaxlic.errors import Error
@@ -50,28 +47,19 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m train.extend", description=__doc__)
     parser.add_argument("model", help="an id of shipped weights or a folder")
     parser.add_argument("out", type=pathlib.Path, help="the folder to write")
-    goal = parser.add_mutually_exclusive_group()
-    goal.add_argument("--sic", action="store_true", help="a start for the codec sic")
-    goal.add_argument("--magnitudes", action="store_true", help="for a context that sees them")
+    parser.add_argument("--sic", action="store_true", help="a start for the codec sic")
     args = parser.parse_args(argv)
     try:
         start = flatten(models.load_params(args.model))
         known = models.card(args.model)["settings"]
         spec = Spec("pyramid.lapped", {})
-        if args.magnitudes:
-            spec = Spec("pyramid.lapped", {**known, "magnitudes": True})
-        elif args.sic:
+        if args.sic:
             seen = {name: known[name] for name in ("magnitudes",) if name in known}
             spec = Spec("sic.lapped", seen | SIC)
         model = models.build(spec)
         init = jax.jit(transform_codec(model).init)
         fresh = flatten(init(jnp.zeros((1, model.stride, model.stride, 3)), jax.random.key(0)))
-        if args.sic:
-            flat = narrowed(start, fresh)
-        elif args.magnitudes:
-            flat = seeing(start, fresh, model.context)
-        else:
-            flat = extended(start, fresh, model)
+        flat = narrowed(start, fresh) if args.sic else extended(start, fresh, model)
         params = flax.traverse_util.unflatten_dict(flat, sep="/")
         told = {"id": "start", "number": 0}
         if args.sic and args.model in models.shipped():
@@ -159,33 +147,6 @@ def narrowed(
 def _numbers(flat):
     """Of the residual blocks of the synthesis."""
     return {int(block[2]) for block in map(_BLOCKS.match, flat) if block}
-
-
-def seeing(
-    start: dict[str, np.ndarray], fresh: dict[str, np.ndarray], context: SpatialChannelContext
-) -> dict[str, np.ndarray]:
-    """`start` for the context of a codec that sees magnitudes, `fresh` being its parameters.
-
-    Raises:
-        Error: if it sees them already, or has something else that `start` has not.
-    """
-    out, parts = dict(start), context.slots
-    for k in range(1, len(parts)):
-        name = f"params/context/refine_{k}/conv/kernel"
-        if name not in start:
-            raise Error("--magnitudes takes weights of the codec pyramid without them")
-        known, before = start[name], parts[:k]
-        values, all_ = (
-            context.summary + sum(slot.count * len(slot.phases) for slot in slots)
-            for slots in (signed(before), before)
-        )
-        if known.shape[2] != all_:
-            raise Error("its context sees magnitudes already")
-        sizes = np.zeros_like(known[:, :, context.summary :])
-        out[name] = np.concatenate([known[:, :, :values], sizes], axis=2)
-    if {n: a.shape for n, a in out.items()} != {n: a.shape for n, a in fresh.items()}:
-        raise Error("--magnitudes takes weights of the codec pyramid without them")
-    return out
 
 
 def nearest(features: int, latents: int, known: int) -> np.ndarray:

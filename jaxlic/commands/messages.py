@@ -7,10 +7,12 @@ import os
 import pathlib
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
+_A_LINE = 60.0  # Seconds.
 STREAM = pathlib.Path("-")  # Stdin or stdout, by identity: "./-" is a file.
 
 
@@ -76,13 +78,26 @@ def remark(text: str) -> None:
 
 
 def progress(items: Iterable[Any], total: int, label: str) -> Iterable[Any]:
-    """Shows a bar on stderr if it is a terminal and there is something to wait for."""
-    if total < 2 or sys.stderr is None or not sys.stderr.isatty():
+    """Shows a bar on stderr if there is something to wait for; in a log, a line a minute."""
+    if total < 2 or sys.stderr is None:
         return items
+    if not sys.stderr.isatty():
+        return _logged(items, total, label)
     from rich.console import Console
     from rich.progress import track
 
     return track(items, label, total=total, console=Console(stderr=True), transient=True)
+
+
+def _logged(items, total, label):
+    begun = last = time.monotonic()
+    for done, item in enumerate(items):
+        now = time.monotonic()
+        if done and now - last >= _A_LINE:
+            minutes = (now - begun) / done * (total - done) / 60
+            remark(f"{label}: {done} of {total}, some {minutes:.0f} minutes left")
+            last = now
+        yield item
 
 
 @contextlib.contextmanager

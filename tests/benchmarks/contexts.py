@@ -1,6 +1,6 @@
 """What a context is worth: contexts trained alike on the same latents.
 
-    python -m tests.benchmarks.contexts photos/ [--model pyramid] [--steps 300] [--seeds 0,1]
+    python -m tests.benchmarks.contexts photos/ [--model pyramid-3] [--steps 300] [--seeds 0,1]
         [--contexts 4,2,2,2,2 4,2,2,2,2m 1,1,1,1,1m]
 
 A context is its passes, and an `m` if it sees magnitudes. The transforms and the hyperprior of
@@ -90,7 +90,7 @@ def _line(name: str, seed: int, ratio: np.ndarray) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--model", default="pyramid", help="a codec with a context")
+    parser.add_argument("--model", default="pyramid-3", help="a codec with a context")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--crops", type=int, default=1600, help="to train on, 256x256")

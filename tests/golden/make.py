@@ -1,6 +1,7 @@
 """Adds golden files for a model: `python -m tests.golden.make base` (with TFC for all of them).
 
-For a rescaler two thumbnails, and what they grow back to.
+For a rescaler two thumbnails, and what they grow back to; for a codec in levels a file and its
+first four levels.
 """
 
 import hashlib
@@ -12,7 +13,9 @@ import sys
 import numpy as np
 
 from jaxlic import api
-from jaxlic.files import images
+from jaxlic.api import ImageCodec
+from jaxlic.entropy.detail import DRAWN
+from jaxlic.files import images, levels
 from jaxlic.files.images import Picture
 from jaxlic.thumbnail import ImageRescaler, restore
 from tests.conftest import DATA
@@ -50,17 +53,25 @@ def main(model: str) -> None:
         if case == "grey":
             crop = np.repeat(crop[..., :1], 3, axis=-1)
         picture = Picture(crop, crop[..., 0] if case == "alpha" else None)
-        data = codec.compress(picture, quality, coder=coder)
-        name = f"{model}-{codec.model.stream.hex()}-{case}"
-        y_hat = codec.latents(data)
-        (FOLDER / f"{name}.jlic").write_bytes(data)
-        images.write(FOLDER / f"{name}.png", codec.decode(data))
-        golden[f"{name}.jlic"] = {
-            "coder": coder,
-            "image": f"{name}.png",
-            "latents": hashlib.sha256(y_hat.tobytes()).hexdigest(),
-        }
+        if codec.model.codec.geometry.levels == 1:
+            write(golden, codec, case, coder, codec.compress(picture, quality, coder=coder))
+        elif case == "whole":
+            data = codec.compress(picture)
+            write(golden, codec, "all", coder, data)
+            write(golden, codec, "level4", coder, levels.truncate(data, level=4))
     listing.write_text(json.dumps(golden, indent=2, sort_keys=True) + "\n")
+
+
+def write(golden: dict, codec: ImageCodec, case: str, coder: str, data: bytes) -> None:
+    """Writes a file and its picture, and enters them."""
+    name = f"{codec.model.id}-{codec.model.stream.hex()}-{case}"
+    (FOLDER / f"{name}.jlic").write_bytes(data)
+    images.write(FOLDER / f"{name}.png", codec.decode(data, detail=DRAWN))
+    golden[f"{name}.jlic"] = {
+        "coder": coder,
+        "image": f"{name}.png",
+        "latents": hashlib.sha256(codec.latents(data).tobytes()).hexdigest(),
+    }
 
 
 if __name__ == "__main__":

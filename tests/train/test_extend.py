@@ -15,7 +15,7 @@ from jaxlic.nn.pyramid import ANCHORS
 from tests.codecs.test_contract import SMALL
 from tests.conftest import TINY
 from tests.random_params import random_params
-from train.extend import extended, flatten, narrowed, nearest, seeing
+from train.extend import extended, flatten, narrowed, nearest
 
 GROWN = {**SMALL["pyramid.lapped"], "error_price": 10.0, "magnitudes": False}
 
@@ -81,28 +81,3 @@ def test_what_cannot_be_extended_is_said():
     for gains in ({}, {"params/gain/log_gain": np.zeros((ANCHORS, 16))}):
         with pytest.raises(Error, match="base, dkic"):
             extended(gains, {}, new)
-
-
-def test_a_context_that_begins_to_see_magnitudes_does_what_it_did_without_the_rest():
-    settings = {**GROWN, "slices": [2, 4, 10], "passes": [2, 1, 2]}
-    old, new = (
-        build(Spec("pyramid.lapped", {**settings, "magnitudes": more}))
-        for more in (False, True)
-    )
-    x = jax.random.uniform(jax.random.key(0), (1, 64, 64, 3))
-    before = flatten(random_params(transform_codec(old).init, x, jax.random.key(1), scale=0.05))
-    # Its last pass is not to look at the one before, which is of the third slice.
-    before["params/context/refine_4/conv/kernel"][:, :, 8 + 24 :] = 0
-    fresh = flatten(jax.eval_shape(transform_codec(new).init, x, jax.random.key(2)))
-    after = seeing(before, fresh, new.context)
-    q, key = jnp.full(1, 40.0), jax.random.key(3)
-    expected, found = (
-        jax.jit(transform_codec(module).forward)(unflatten_dict(params, sep="/"), x, q, key)
-        for module, params in ((old, before), (new, after))
-    )
-    np.testing.assert_array_equal(found.aux["y_hat"], expected.aux["y_hat"])
-    assert jax.tree.all(jax.tree.map(np.allclose, found.bits, expected.bits))
-    with pytest.raises(Error, match="already"):
-        seeing(after, fresh, new.context)
-    with pytest.raises(Error, match="without them"):
-        seeing({}, fresh, new.context)
