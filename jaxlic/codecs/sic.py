@@ -231,9 +231,9 @@ def lapped(
     Raises:
         ValueError: if slices or groups do not take all latents, or passes do not fit.
     """
-    known = sum(slices), sum(groups)
-    if known != (latents, latents):
-        raise ValueError(f"{known} latents in slices and in groups of {latents}")
+    known, fine = sum(slices), sum(groups)
+    if not known == fine == latents:
+        raise ValueError(f"{known} latents in slices and {fine} in groups of {latents}")
     base = pyramid.lapped(
         features=features,
         latents=latents,
