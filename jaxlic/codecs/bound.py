@@ -1,7 +1,7 @@
 """A model with its parameters, ready to be asked again.
 
-Binding takes linen's setup of every submodule: for a small photograph half of the time that
-decoding its latent takes.
+Binding sets up every submodule: for 768x512 pixels a sixth of the time that decoding the latent
+of the default codec takes on one core, and the same for any smaller picture.
 """
 
 from __future__ import annotations

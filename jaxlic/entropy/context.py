@@ -68,7 +68,7 @@ def signed(slots: tuple[Slot, ...] | list[Slot]) -> list[Slot]:
 class Known(NamedTuple):
     """What one pass has decoded, and what it had expected, `[B, H / 2, W / 2, ...]`.
 
-    `signed` and `size` are the symbols as networks see them: with their sign, and, where they
+    `signed` and `magnitude` are the symbols as networks see them: with their sign, and, where they
     see magnitudes, how large.
     """
 
@@ -76,7 +76,7 @@ class Known(NamedTuple):
     mean: Array
     index: Array
     signed: Array
-    size: Array | None
+    magnitude: Array | None
 
 
 class SpatialChannelContext(nn.Module):
@@ -263,7 +263,7 @@ class Refinement(nn.Module):
         half, unit, xp = shrunk(size, 2), 2.0**MEAN_FRACTION, namespace(summary)
         seen = [known.signed for known in decoded]
         if self.magnitudes:
-            seen = seen[: len(signed(before))] + [known.size for known in decoded]
+            seen = seen[: len(signed(before))] + [known.magnitude for known in decoded]
         h = self.conv(keep(xp.concatenate([summary, *seen], axis=-1), half))
         shift = self.mean(h)
         if self.linear is not None:
