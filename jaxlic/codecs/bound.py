@@ -1,7 +1,7 @@
 """A model with its parameters, ready to be asked again.
 
-Binding sets up every submodule: for 768x512 pixels a sixth of the time that decoding the latent
-of the default codec takes on one core, and the same for any smaller picture.
+Binding sets up every submodule. For 768x512 pixels that is a sixth of the time in which one
+core decodes a latent of the default codec, and no less for smaller pictures.
 """
 
 from __future__ import annotations

@@ -68,8 +68,8 @@ def signed(slots: tuple[Slot, ...] | list[Slot]) -> list[Slot]:
 class Known(NamedTuple):
     """What one pass has decoded, and what it had expected, `[B, H / 2, W / 2, ...]`.
 
-    `signed` and `magnitude` are the symbols as networks see them: with their sign, and, where they
-    see magnitudes, how large.
+    `signed` and `magnitude` are the symbols as networks see them: with their sign, and, where
+    they see magnitudes, how large.
     """
 
     y_hat: Array
