@@ -29,7 +29,7 @@ def experiment(
     *,
     builder: str = "sic.lapped",
     samples: int = 1,
-    drawn: float = 0.5,
+    drawn: float = 0.1,
     metric: str = "st-lpips-alex",
     metric_path: str | None = None,
     views: bool = True,
@@ -69,10 +69,11 @@ def experiment(
         views: the distance is taken in several views, which fits the one network less.
         alpha, consistent, spreading, full_distance: as of `synonymous_loss`.
         adversarial: trains against a `PatchCritic`, which learns at `critic_rate`.
-        decoder_only: trains synthesis and fine plane alone. What a file needs up to the
+        decoder_only: trains synthesis and fine planes alone. What a file needs up to the
             last coarse level then stays as in `init_from`, and `--parent` shares it.
-        quality: of the fine plane. There is one: rates are levels.
-        learning_rate to decay: as of `configs/pyramid.py`, the fine plane with the context.
+        quality: of files. There is one: rates are levels. The steps of the coarse plane are
+            those of a quality 31.5 below, of the last fine plane 8.25 above.
+        learning_rate to decay: as of `configs/pyramid.py`, fine planes with the context.
         clip: of the gradient's norm, the paper's.
     """
     if decoder_only and (init_from is None or builder != "sic.lapped"):

@@ -75,7 +75,7 @@ class Symbols:
         if level < len(self.decoders):
             return symbols(self.decoders[level], self.arrays, table, rows)
         if self.sampler == "mean":
-            return np.zeros(rows.shape)
+            return np.where(rows > 63, 0.5, 0.0)
         flat = rows.astype(int).ravel()
         drawn = [self._one(table, int(row), e, number) for e, row in enumerate(flat)]
         return np.array(drawn, np.float64).reshape(rows.shape)
@@ -87,8 +87,10 @@ class Symbols:
         entries = self.arrays[f"tables/{table}/frequencies"][begin : begin + int(sizes[row])]
         f, first = [int(n) for n in entries], int(self.arrays[f"tables/{table}/offsets"][row])
         if self.sampler == "uniform":
-            width = math.isqrt(3 * sum(n * (first + k) ** 2 for k, n in enumerate(f[:-1])))
-            return (width * (2 * u + 1 - 2**16) + 2**23) // 2**24
+            half = int(row > 63)
+            squares = sum(n * (2 * (first + k) - half) ** 2 for k, n in enumerate(f[:-1]))
+            width = math.isqrt(3 * squares // 4)
+            return (width * (2 * u + 1 - 2**16) + (1 + half) * 2**23) // 2**24
         k, total = 0, f[0]
         while total <= u:
             k += 1
@@ -99,7 +101,7 @@ class Symbols:
 def read(
     data: bytes, folder: pathlib.Path, sampler: str = "mean", seed: int = 0, member: int = 0
 ) -> np.ndarray:
-    """Return the latents [H / 16, W / 16, C] of a file of one tile, in fine steps."""
+    """Return the latents [H / 16, W / 16, C] of a file of one tile, in its finest steps."""
     about, arrays = load(folder)
     height, width, quality, _, payloads = parse(data)
     rows, columns = (-(-n // 64) * 64 for n in (height, width))
@@ -159,20 +161,26 @@ def read(
     c, s, row = (
         depth_to_space(a.reshape(*cells[:2], -1)) for a in (coarse, coarse_symbols, coarse_rows)
     )
-    x = with_level(np.concatenate([features, squash(16 * s)], -1), quality)
-    x = hidden(hidden(x, "refinement/join"), "refinement/conv")
-    a, b = (
-        np.clip(floor_half(n * arrays[f"params/refinement/{name}/factor"]), -255, 255)
-        for n, name in ((16, "own_mean"), (8, "own_index"))
-    )
-    own = layer(x, arrays, "refinement/mean", 5, 255, 4, 1, -32, 32) + a * np.sign(s)
-    own = np.clip(own, -32, 32) / 16
-    row = np.clip(row + 9 + b * np.abs(np.sign(s)), 0, 17)
-    row = np.clip(row + layer(x, arrays, "refinement/index", 5, 255, 3, 10, -64, 64), 0, 63)
-    y, begin = np.empty(c.shape), 0
-    for size in settings.get("groups", (16, 48, 64, 192)):
-        level += 1
-        part = (..., slice(begin, begin + size))
-        y[part] = 3 * c[part] + own[part] + take(level, "refinement", row[part])
-        begin += size
-    return y.astype(np.float32)
+    for plane in range(settings.get("planes", 2)):
+        name = f"refinement_{plane}"
+        x = with_level(np.concatenate([features, squash(16 * s)], -1), quality)
+        x = hidden(hidden(x, f"{name}/join"), f"{name}/conv")
+        near, far, width = (
+            np.clip(floor_half(n * arrays[f"params/{name}/{factor}/factor"]), -255, 255)
+            for n, factor in ((16, "near"), (16, "far"), (8, "half_index"))
+        )
+        own = layer(x, arrays, f"{name}/mean", 5, 255, 4, 1, -32, 32)
+        own += near * np.sign(s) + far * np.sign(s) * (np.abs(s) >= 2)
+        own = np.clip(own, -32, 32) / 16
+        row = np.where(s == 0, np.clip(row % 64 + 6, 0, 16), width)
+        row = row + layer(x, arrays, f"{name}/index", 5, 255, 3, 10, -64, 64)
+        row = np.clip(row, 0, 63) + 64 * (s != 0)
+        symbol, begin = np.empty(c.shape), 0
+        for size in settings.get("groups", (64, 256)):
+            level += 1
+            part = (..., slice(begin, begin + size))
+            symbol[part] = take(level, "refinement", row[part])
+            begin += size
+        side = np.where(s < 0, -1, 1)
+        c, s = 2 * c + own + side * symbol, 2 * s + side * np.floor(symbol)
+    return c.astype(np.float32)

@@ -19,7 +19,7 @@ ENTROPY_PATH = (
     "params/hyper_synthesis/",
     "params/prior/",
     "params/context/",
-    "params/refinement/",
+    "params/refinement_",
 )
 POSITIONS = {1: [[0, 1, 2, 3]], 2: [[0, 3], [1, 2]], 4: [[0], [3], [1], [2]]}
 

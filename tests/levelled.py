@@ -25,6 +25,7 @@ LEVELLED = Spec(
         slices=[3, 13, 32],
         passes=[4, 2, 2],
         groups=[16, 32],
+        planes=2,
         summary=8,
         context_hidden=8,
         plane_hidden=8,
@@ -32,7 +33,7 @@ LEVELLED = Spec(
         magnitudes=True,
     ),
 )
-LEVELS = 6
+LEVELS = 8
 QUALITY = 60.0
 
 

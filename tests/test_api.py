@@ -57,10 +57,7 @@ CASES = [(n, q) for n in SHIPPED for q in ([40.0] if n == "sic" else [10.0, 90.0
 
 @pytest.mark.parametrize(("name", "quality"), CASES)
 def test_estimated_bits_are_those_of_the_file(name, quality, photo):
-    """By the tables to 2 %; by the model's Gaussians, which the tables improve on, to 6 %.
-
-    Those of the fine plane of `sic` do not: see docs/synonymous.md.
-    """
+    """By the tables to 2 %; by the model's Gaussians, which the tables improve on, to 6 %."""
     m = models.load_model(name)
     codec, params, tables = m.codec, m.params, m.tables
     counted = []
@@ -80,8 +77,7 @@ def test_estimated_bits_are_those_of_the_file(name, quality, photo):
 
     x = jnp.asarray(photo[None] / np.float32(255))
     rec = jax.jit(codec.forward)(params, x, jnp.full(1, quality), jax.random.key(0))
-    least = 0.96 if name == "sic" else 0.99
-    assert least * bits < float(sum(rec.bits.values())[0]) < 1.06 * bits
+    assert 0.99 * bits < float(sum(rec.bits.values())[0]) < 1.06 * bits
 
 
 def test_a_plain_file_has_at_most_24_bytes_of_overhead(codec, photo):

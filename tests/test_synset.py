@@ -76,7 +76,7 @@ def test_members_that_cannot_be_are_refused(codec, data):
 def test_what_was_asked_to_be_left_out_is_not_called_cut_off(codec, data):
     (asked,) = synset.members(codec, data, level=3, detail=MEAN)
     (cut,) = synset.members(codec, levels.truncate(data, level=3), detail=MEAN)
-    assert not asked.notes and cut.notes == ("holds level 3 of 6, the rest is cut off",)
+    assert not asked.notes and cut.notes == ("holds level 3 of 8, the rest is cut off",)
     np.testing.assert_array_equal(asked.rgb, cut.rgb)
 
 
@@ -119,8 +119,8 @@ def test_the_command_cuts_files(file, data, capsys):
     small = str(file.parent / "small.jlic")
     assert main(["truncate", str(file), "--bytes", str(len(cut) + 1), "-o", small]) == 0
     assert (file.parent / "small.jlic").read_bytes() == cut
-    assert "level 2 of 6" in capsys.readouterr().out
-    assert main(["truncate", str(file), "--level", "7", "-f"]) == 2
+    assert "level 2 of 8" in capsys.readouterr().out
+    assert main(["truncate", str(file), "--level", str(LEVELS + 1), "-f"]) == 2
     assert main(["truncate", str(file), "--bytes", "3", "-f"]) == 2
     errors = capsys.readouterr().err.strip().splitlines()
     assert len(errors) == 2 and all("photo.jlic: " in line for line in errors)
@@ -160,7 +160,7 @@ def test_the_command_draws_members_and_says_so(file, place, capsys):
     first, second = (file.parent / f"photo-{i}.png" for i in (1, 2))
     assert (
         _description(first)
-        == "jaxlic: level 3 of 6, detail drawn, sampler gaussian, seed 8, member 0"
+        == "jaxlic: level 3 of 8, detail drawn, sampler gaussian, seed 8, member 0"
     )
     assert _description(second).endswith("member 1")
     assert "spread of 2 members" in _description(chart)

@@ -166,7 +166,8 @@ def export(
             save(pathlib.Path(scratch))
             model = load_model(scratch, builders=e.builders)
         if folder is not None:
-            tables = calibrate(model, images_at(folder), held_out=e.held_out)
+            source = images_at(folder)
+            tables = calibrate(model, source, e.qualities, held_out=e.held_out)
             description["training"]["calibrated_on"] = _CROPS
         elif before is not None and model.stream != before.stream:
             raise ConfigError(f"{workdir}: files of {stream} cannot be read with its weights")
@@ -196,11 +197,13 @@ def _with_stream(params: Params, known: Model) -> Params:
     return weights.tree(weights.flat(params) | taken)
 
 
-def calibrate(model: Model, packed: Source, *, held_out: int) -> TableSets:
+def calibrate(
+    model: Model, packed: Source, qualities: tuple[float, float], *, held_out: int
+) -> TableSets:
     """The tables of `model`, fitted to its symbols on crops of the training images.
 
-    Crops of at most 256x256 pixels at qualities that cover the range; which ones depends on
-    the images alone.
+    Crops of at most 256x256 pixels at qualities that cover the range that was trained for;
+    which ones depends on the images alone.
     """
     from train.crops import split
 
@@ -225,11 +228,12 @@ def calibrate(model: Model, packed: Source, *, held_out: int) -> TableSets:
 
     coder = RangeCoder("counter", 0, lambda tables: Counter(), no_decoder)
     rng, (chosen, _) = np.random.default_rng(0), split(packed, held_out)
+    low, high = qualities
     for k in range(_CROPS):
         image = packed[chosen[rng.integers(len(chosen))]]
         top, left = (rng.integers(max(n - 256, 0) + 1) for n in image.shape[:2])
         crop = np.ascontiguousarray(image[top : top + 256, left : left + 256])
-        quality = 1 + 99 * (k + 0.5) / _CROPS
+        quality = low + (high - low) * (k + 0.5) / _CROPS
         coding.compress(
             model.codec, model.params, model.tables, crop, quality, range_coder=coder
         )

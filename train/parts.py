@@ -15,7 +15,7 @@ import jax
 import optax
 from optax.contrib import MuonDimensionNumbers, muon
 
-# All but the synthesis (and, of `sic`, the fine plane): what a file is made with.
+# All but the synthesis (and, of `sic`, fine planes): what a file is made with.
 ENCODER = r"params/(analysis_transform|gain|hyper_analysis|hyper_synthesis|prior|context)/"
 _PYRAMID = ("descent", "coefficients", "eighth_", "add", "error", "restoration")
 
@@ -60,7 +60,7 @@ def parts(params: Any) -> Any:
     """A tree of the names of parts."""
 
     def part(name):
-        if name.startswith(("params/context/", "params/refinement/")):
+        if name.startswith(("params/context/", "params/refinement_")):
             return "linear" if "/linear/" in name else "context"
         if name.startswith(("params/gain/", "params/inverse_gain/")):
             return "gains"

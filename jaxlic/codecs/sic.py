@@ -1,14 +1,15 @@
 """Progressive synonymous compression: one file, many rates, unsent detail drawn.
 
-    x -> analysis -> y;  y / 3 -> code -> coarse plane;  the rest -> code -> fine plane
-    level l sends the first answers of both; what is not sent is drawn from what the entropy
+    x -> analysis -> y;  y / 4 -> code -> coarse plane;  what is left of y / 2 -> code -> a
+    finer plane;  what is left of y -> code -> the finest
+    level l sends the first answers of all; what is not sent is drawn from what the entropy
     model says of it; synthesis makes one picture of the synset of each draw
 
 The objective and the idea, that a file names a set of pictures which look alike and that the
 decoder picks one, are those of Liang, Niu, Wang, Xu & Zhang 2025, "Synonymous variational
 inference for perceptual image compression", arXiv:2505.22438. The transforms are those of
-`nn/pyramid.py`, the coarse plane is the codec `pyramid` at a low quality, and the fine plane is
-`entropy/refinement.py`. What differs from the paper is in `docs/synonymous.md`.
+`nn/pyramid.py`, the coarse plane is the codec `pyramid` at a low quality, and fine planes are
+of `entropy/refinement.py`. What differs from the paper is in `docs/synonymous.md`.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from jaxlic.codecs import pyramid
 from jaxlic.codecs.hyperprior import ideal_step
 from jaxlic.codecs.levelled import levelled_codec
 from jaxlic.codecs.pyramid import INDEX_SPAN, LAMBDAS
-from jaxlic.core import MIN_QUALITY, Builder
+from jaxlic.core import MAX_QUALITY, MIN_QUALITY, Builder
 from jaxlic.entropy.coder import Coder
 from jaxlic.entropy.context import SpatialChannelContext
 from jaxlic.entropy.detail import Routed
 from jaxlic.entropy.factorized import FactorizedPrior
 from jaxlic.entropy.hyper import MAX_HYPER_LATENT, HyperAnalysis, HyperSynthesis
 from jaxlic.entropy.models import LEVELS
-from jaxlic.entropy.refinement import CELLS, PlaneRefinement
+from jaxlic.entropy.refinement import FINER, Decoded, PlaneRefinement, code_planes
 from jaxlic.entropy.tables import TableSets, factorized_tables, gaussian_tables
 from jaxlic.nn.gain import QualityGain
 from jaxlic.nn.pyramid import ANCHORS
@@ -41,8 +42,9 @@ from jaxlic.ops.arrays import Array, namespace
 from jaxlic.ops.bounds import clip
 from jaxlic.ops.geometry import shrunk
 
-# By how much two qualities differ whose quantisation steps are as 1 to 3.
-FINER = 31.5
+# The quality of the coarse plane is so much lower than that of the file, and steps of a quality
+# an octave higher are half as large: of two fine planes the last has those of 8.25 above.
+LOWER, OCTAVE = 31.5, 19.875
 _PASSES = 2  # Of a level, at most.
 
 
@@ -50,11 +52,12 @@ class Synonymous(nn.Module):
     """A transform codec whose latent comes in nested levels.
 
     Level 1 holds the hyper-latent. The coarse plane is coded slice by slice, low frequencies
-    first, two passes a level; then the fine plane group by group, one pass and level each.
+    first, two passes a level; then fine planes, of half the step each, group by group, one
+    pass and level each.
 
     Attributes:
         analysis_transform, synthesis_transform, hyper_analysis, context: as of `Hyperprior`.
-        refinement: of the fine plane; None for a codec of one plane, as the paper's.
+        refinement: of the fine planes; none for a codec of one plane, as the paper's.
         latents: channels of the latent, all of them in slices of the context.
         halo, error_price: as of `Hyperprior`.
     """
@@ -63,7 +66,7 @@ class Synonymous(nn.Module):
     synthesis_transform: nn.Module
     hyper_analysis: nn.Module
     context: SpatialChannelContext
-    refinement: PlaneRefinement | None
+    refinement: tuple[PlaneRefinement, ...]
     latents: int = 320
     synthesis_features: tuple[int, int] = (128, 192)
     halo: int = 192
@@ -99,13 +102,13 @@ class Synonymous(nn.Module):
 
     @property
     def groups(self) -> tuple[int, ...]:
-        """Channels of each level of the fine plane."""
-        return self.refinement.groups if self.refinement else ()
+        """Channels of each level of the fine planes."""
+        return tuple(count for plane in self.refinement for count in plane.groups)
 
     @property
     def cells(self) -> int:
         """How many steps of the last plane one of the first has."""
-        return CELLS if self.refinement else 1
+        return FINER ** len(self.refinement)
 
     @property
     def levels(self) -> int:
@@ -130,10 +133,11 @@ class Synonymous(nn.Module):
         z_hat = coder("z", z, self.prior(), shrunk(size, 4))
         model, features = self.hyper_synthesis(z_hat, low, size)
         model = dataclasses.replace(model, price=self.error_price)
-        if self.refinement is None:
+        if not self.refinement:
             return self.context.code(coarse, coder, model, features, low, size)
         y_hat, expected = self.context.code_and_tell(coarse, coder, model, features, low, size)
-        return self.refinement.code(y, coder, y_hat, expected, features, quality, size)
+        known = Decoded(y_hat, y_hat - expected.offset, expected)
+        return code_planes(self.refinement, y, coder, known, features, quality, size)
 
     def synthesis(
         self,
@@ -142,23 +146,17 @@ class Synonymous(nn.Module):
         size: jax.Array | None = None,
         level: jax.Array | None = None,
     ) -> jax.Array:
-        """The decoded latent to `[B, H, W, 3]`, near [0, 1]; `level` `[B]`, None for all.
-
-        The transform is told the quality that the level stands for, between that of the
-        coarse plane and that of the fine one.
-        """
+        """The decoded latent to `[B, H, W, 3]`, near [0, 1]; `level` `[B]`, None for all."""
         low, groups = self._first(quality), len(self.groups)
         sent = groups if level is None else level - (self.levels - groups)
-        told = low + (quality - low) * jnp.maximum(sent, 0) / max(groups, 1)
-        x = y_hat * self.inverse_gain(low) / self.cells
-        return self.synthesis_transform(x, told, size)
+        octaves = len(self.refinement) * jnp.maximum(sent, 0) / max(groups, 1)
+        told = jnp.minimum(low + OCTAVE * octaves, MAX_QUALITY)
+        # As a latent of the quality whose steps are those of the level.
+        scale = self.gain(told) * self.inverse_gain(told) / self.gain(low)
+        return self.synthesis_transform(y_hat * scale / self.cells, told, size)
 
     def sent(self, shape: tuple[int, ...], level: jax.Array) -> jax.Array:
-        """Where, in `[B, h, w, C]`, the first `level` `[B]` levels hold the coarse plane.
-
-        Returns:
-            1 and 0, of the shape.
-        """
+        """1 where, in `[B, h, w, C]`, the first `level` `[B]` levels hold the coarse plane."""
         levels, parts = self.level_of, []
         for k, slot in enumerate(self.context.slots):
             part = (levels[f"y{k}"] < level).astype(jnp.float32)[:, None, None, None]
@@ -168,34 +166,33 @@ class Synonymous(nn.Module):
 
     def tables(self) -> TableSets:
         """The integer tables that the latents are coded with, from the parameters."""
-        planes = ("gaussian", "refinement") if self.refinement else ("gaussian",)
-        return {"factorized": factorized_tables(self.prior())} | dict.fromkeys(
-            planes, gaussian_tables()
-        )
+        sets = {"factorized": factorized_tables(self.prior()), "gaussian": gaussian_tables()}
+        return sets | ({"refinement": gaussian_tables(halves=True)} if self.refinement else {})
 
     @property
     def entropy_path(self) -> tuple[str, ...]:
         """The submodules that decoding latents depends on."""
-        return ("hyper_synthesis", "prior", "context", "refinement")
+        planes = (f"refinement_{k}" for k in range(len(self.refinement)))
+        return ("hyper_synthesis", "prior", "context", *planes)
 
     @property
     def rows(self) -> tuple[tuple[str, int], ...]:
         """How many rows of each set of tables coding may ask for."""
         rows = ("factorized", self.hyper_analysis.latents), ("gaussian", LEVELS)
-        return (*rows, ("refinement", LEVELS)) if self.refinement else rows
+        return (*rows, ("refinement", 2 * LEVELS)) if self.refinement else rows
 
     def bound(self) -> float:
         """Proves that the path from bytes to tables is exact; see `nn/exact.py`."""
-        parts = (self.hyper_synthesis, self.context, self.refinement)
-        return max(part.bound() for part in parts if part is not None)
+        parts = (self.hyper_synthesis, self.context, *self.refinement)
+        return max(part.bound() for part in parts)
 
     def _first(self, quality):
         return coarser(quality) if self.refinement else quality
 
 
 def coarser(quality: Array) -> Array:
-    """The quality of the coarse plane, given that of the fine one; at least 1."""
-    return namespace(quality).maximum(quality - np.float32(FINER), np.float32(MIN_QUALITY))
+    """The quality of the coarse plane, given that of the file; at least 1."""
+    return namespace(quality).maximum(quality - np.float32(LOWER), np.float32(MIN_QUALITY))
 
 
 def lapped(
@@ -212,7 +209,8 @@ def lapped(
     synthesis_blocks: tuple[int, int] | None = None,
     slices: tuple[int, ...] = pyramid.SLICES,
     passes: tuple[int, ...] = pyramid.PASSES,
-    groups: tuple[int, ...] = (16, 48, 64, 192),
+    groups: tuple[int, ...] = (64, 256),
+    planes: int = 2,
     summary: int = 96,
     context_hidden: int = 128,
     plane_hidden: int = 64,
@@ -225,15 +223,17 @@ def lapped(
         features to synthesis_blocks: as of `pyramid.lapped`.
         slices, passes, summary, context_hidden, magnitudes: as of `SpatialChannelContext`, for
             the coarse plane; the slices take all latents.
-        groups, plane_hidden: as of `PlaneRefinement`, for the fine plane.
+        groups, plane_hidden: as of `PlaneRefinement`, for each fine plane.
+        planes: how many fine planes there are, one or more.
         error_price: as of `Hyperprior`.
 
     Raises:
-        ValueError: if slices or groups do not take all latents, or passes do not fit.
+        ValueError: if slices or groups do not take all latents, passes do not fit, or no plane.
     """
     known, fine = sum(slices), sum(groups)
-    if not known == fine == latents:
-        raise ValueError(f"{known} latents in slices and {fine} in groups of {latents}")
+    if not known == fine == latents or planes < 1:
+        have = f"{known} latents in slices and {fine} in groups of {latents}"
+        raise ValueError(f"{have}, {planes} planes")
     base = pyramid.lapped(
         features=features,
         latents=latents,
@@ -257,7 +257,7 @@ def lapped(
         base.synthesis_transform,
         base.hyper_analysis,
         base.context,
-        PlaneRefinement(tuple(groups), plane_hidden),
+        tuple(PlaneRefinement(tuple(groups), plane_hidden) for _ in range(planes)),
         latents=latents,
         halo=base.halo,
         error_price=error_price,
@@ -285,7 +285,7 @@ def swin(*, slices: int = 16, context_hidden: int = 48) -> Synonymous:
         SpatialChannelContext(
             (latents // slices,) * slices, (2,) * slices, 96, context_hidden, correlation=0.0
         ),
-        None,
+        (),
         latents=latents,
         synthesis_features=(256, 384),
         halo=640,
@@ -293,8 +293,8 @@ def swin(*, slices: int = 16, context_hidden: int = 48) -> Synonymous:
     )
 
 
-INT8 = pyramid.INT8 + r"|refinement/(join|conv|mean|index)/kernel$"
+INT8 = pyramid.INT8 + r"|refinement_\d+/(join|conv|mean|index)/kernel$"
 BUILDERS = (
-    Builder("sic.lapped", lapped, levelled_codec, INT8, pyramid.LIMITS),
+    Builder("sic.lapped", lapped, levelled_codec, INT8, (*pyramid.LIMITS, ("planes", 4))),
     Builder("sic.swin", swin, levelled_codec, r"/kernel$"),
 )

@@ -50,7 +50,8 @@ class Estimator:
         """`[B, H, W, C]` to the same; `bits[name]` becomes `[B]`, counted inside `size`."""
         q = self._quantise(y, model.offset, prng.stream(self._key, name))
         if model.price:
-            cheapest = y + stop_gradient(_cheapest(y, model) - y)
+            # Not y + (cheapest - y), which rounds: what follows may ask whether it is a zero.
+            cheapest = stop_gradient(_cheapest(y, model)) + (y - stop_gradient(y))
             q = Quantised(cheapest, q.relaxed, cheapest)
         if q.coded is q.relaxed:
             bits = model.bits(q.coded)

@@ -1,9 +1,10 @@
 """Detail that was not sent, drawn at the decoder: the same integers on every machine.
 
 A file that was cut says nothing of its later levels. What the entropy model says of them is
-still there: for every latent a mean, in sixteenths, and a row of tables. A sampler turns the
-row and sixteen random bits into an integer; the latent is then mean plus integer, as if it had
-been sent. All of this is integer arithmetic (`docs/bitstream.md`).
+still there: for every latent where the integers begin, in sixteenths, and a row of tables. A
+sampler turns the row and sixteen random bits into an integer, as if it had been sent, or into
+the mean, which may lie halfway between two. All of this is integer arithmetic
+(`docs/bitstream.md`).
 
 (Liang et al. 2025, arXiv:2505.22438, call the latents that are sent the synonymous part, the
 others the detailed part, and all pictures that share the former a synset.)
@@ -22,7 +23,7 @@ from jax.lax import stop_gradient
 
 from jaxlic import prng
 from jaxlic.entropy.coder import Coder, Reader, place, valid
-from jaxlic.entropy.models import EntropyModel, scale_of
+from jaxlic.entropy.models import HALF, LEVELS, EntropyModel, IndexedGaussian, scale_of
 from jaxlic.entropy.tables import PRECISION, TOTAL, Tables, TableSets
 from jaxlic.errors import Error
 from jaxlic.ops.arrays import Array
@@ -54,16 +55,17 @@ class Detail(NamedTuple):
                 raise Error(f"{name} must be whole, 0 to 2^{bits} - 1, got {value}")
 
     def draw(self, tables: Tables, rows: np.ndarray, number: int) -> np.ndarray:
-        """Integers for one answer of a codec, int32, in the shape of `rows`.
+        """Integers, or means, for one answer of a codec, float32, in the shape of `rows`.
 
         Args:
-            tables: the set that the latents would have been coded with.
+            tables: the set that the latents would have been coded with, of rows as of
+                `gaussian_tables`.
             rows: integers, the row of each.
             number: of the answer, in the order of coding.
         """
         flat = rows.ravel().astype(np.int64)
         drawn = SAMPLERS[self.sampler](tables, flat, lambda: self._bits(flat.size, number))
-        return drawn.astype(np.int32).reshape(rows.shape)
+        return drawn.astype(np.float32).reshape(rows.shape)
 
     def _bits(self, count: int, number: int) -> np.ndarray:
         """Sixteen random bits for each of `count` elements, int64."""
@@ -74,8 +76,8 @@ class Detail(NamedTuple):
 
 
 def _mean(tables: Tables, rows: np.ndarray, bits: Callable[[], np.ndarray]) -> np.ndarray:
-    """Zeros: the latent is its mean. No detail is drawn."""
-    return np.zeros(rows.shape, np.int64)
+    """What a row's integers are on average: 0, or 1/2. No detail is drawn."""
+    return HALF * (rows >= LEVELS)
 
 
 def _gaussian(tables: Tables, rows: np.ndarray, bits: Callable[[], np.ndarray]) -> np.ndarray:
@@ -96,14 +98,14 @@ def _gaussian(tables: Tables, rows: np.ndarray, bits: Callable[[], np.ndarray]) 
 
 
 def _uniform(tables: Tables, rows: np.ndarray, bits: Callable[[], np.ndarray]) -> np.ndarray:
-    """Rounded from an interval around zero that has the variance of the row."""
+    """Rounded from an interval around the middle that has the variance of the row."""
     width = np.zeros(len(tables.sizes), np.int64)
     for row in np.unique(rows):
         frequencies = tables.row(int(row)).astype(np.int64)[:-1]
-        k = int(tables.offsets[row]) + np.arange(len(frequencies))
-        width[row] = math.isqrt(3 * int(np.sum(frequencies * k * k)))  # In 256ths.
+        twice = 2 * (int(tables.offsets[row]) + np.arange(len(frequencies))) - (row >= LEVELS)
+        width[row] = math.isqrt(3 * int(np.sum(frequencies * twice**2)) // 4)  # In 256ths.
     product = width[rows] * (2 * bits() + 1 - TOTAL)
-    return (product + (1 << (PRECISION + 7))) >> (PRECISION + 8)
+    return (product + ((1 + (rows >= LEVELS)) << (PRECISION + 7))) >> (PRECISION + 8)
 
 
 Sampler = Callable[[Tables, np.ndarray, Callable[[], np.ndarray]], np.ndarray]
@@ -112,7 +114,7 @@ DRAWN, MEAN = Detail(), Detail("mean")
 
 
 class Drawn:
-    """A coder for what was not sent, on the host: means and drawn integers (`B` = 1).
+    """A coder for what was not sent, on the host (`B` = 1).
 
     Args:
         detail: which draw.
@@ -126,7 +128,7 @@ class Drawn:
     def __call__(
         self, name: str, y: Array, model: EntropyModel, size: Array | None = None
     ) -> Array:
-        """What `Reader` would return, had these integers been written."""
+        """What `Reader` would return, had what is drawn been written."""
         rows, offset = (valid(a, y.shape, size) for a in (model.indexes, model.offset))
         symbols = self._detail.draw(self._tables[model.table], rows, self._numbers[name])
         return place(symbols + offset, y.shape)
@@ -198,8 +200,12 @@ class Masked:
         self, name: str, y: jax.Array, model: EntropyModel, size: jax.Array | None = None
     ) -> jax.Array:
         """`[B, H, W, C]`."""
+        if not self._levels[name]:  # The first level is always sent.
+            return self._answers[name]
+        assert isinstance(model, IndexedGaussian)
         normal = jax.random.normal(prng.stream(self._key, name), y.shape)
-        width = self._spread[:, None, None, None] * scale_of(model.indexes)
-        drawn = model.offset + jnp.round(width * normal)
+        spread = self._spread[:, None, None, None]
+        integers = jnp.round(model.centre + spread * scale_of(model.scales) * normal)
+        drawn = model.offset + jnp.where(spread > 0, integers, model.centre)
         sent = (self._levels[name] < self._sent)[:, None, None, None]
         return jnp.where(sent, self._answers[name], stop_gradient(drawn))

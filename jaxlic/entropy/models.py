@@ -22,6 +22,7 @@ from jaxlic.ops.bounds import lower_bound
 LEVELS = 64
 MIN_SCALE, MAX_SCALE = 0.11, 256.0
 LIKELIHOOD_FLOOR = 1e-9
+HALF = np.float32(0.5)
 
 
 class EntropyModel(Protocol):
@@ -80,21 +81,34 @@ class IndexedGaussian:
     """A Gaussian whose scale is an entry of `scale_table`.
 
     Attributes:
-        offset: mean, in quantisation steps, `[B, H, W, C]`.
-        indexes: integer-valued float in [0, 63], `[B, H, W, C]`; in training its gradient
-            is that of the continuous log-scale.
+        offset: where the grid sits, in quantisation steps, `[B, H, W, C]`: at the mean, or,
+            where `halves`, half a step below it, so that integers 0 and 1 are as probable.
+        indexes: integer-valued float in [0, 63], `[B, H, W, C]`, or in [64, 127] where
+            `halves`; in training its gradient is that of the continuous log-scale.
+        halves: 1 or 0, `[B, H, W, C]`; None for nowhere.
         table, price: as of `EntropyModel`.
     """
 
     offset: jax.Array
     indexes: jax.Array
+    halves: jax.Array | None = None
     table: str = flax.struct.field(pytree_node=False, default="gaussian")
     price: float = flax.struct.field(pytree_node=False, default=0.0)
 
+    @property
+    def centre(self) -> Array:
+        """How far the mean is from the offset: 0 or 1/2."""
+        return np.zeros((), np.float32) if self.halves is None else self.halves * HALF
+
+    @property
+    def scales(self) -> Array:
+        """The entries of `scale_table`, integer-valued floats in [0, 63]."""
+        return self.indexes if self.halves is None else self.indexes - LEVELS * self.halves
+
     def bits(self, y: jax.Array) -> jax.Array:
         """Bits of the unit bin around `y`, elementwise; differentiable."""
-        scale = scale_of(self.indexes)
-        v = jnp.abs(y - self.offset)
+        scale = scale_of(self.scales)
+        v = jnp.abs(y - self.offset - self.centre)
         upper = 0.5 * jax.scipy.special.erfc((v - 0.5) / (scale * np.sqrt(2)))
         lower = 0.5 * jax.scipy.special.erfc((v + 0.5) / (scale * np.sqrt(2)))
         return -jnp.log2(lower_bound(upper - lower, LIKELIHOOD_FLOOR))

@@ -1,21 +1,24 @@
-"""A finer plane of a latent that was coded coarsely: three cells in the place of one.
+"""A finer plane of a latent that was coded coarsely: half the step, as in bit planes.
 
-A latent quantised with a step of 3 is known to within that step. The plane codes what is
-left, with a step of 1, as integers near -1, 0 and 1: cells of an odd number nest, so nothing is
-lost to having stopped on the way. (Embedded quantisation, as in bit planes: Taubman 2000, "High
-performance scalable image compression with EBCOT"; three cells and what predicts them are
-ours.)
+A latent that was decoded with a step of 2 is known to within about that step. The plane codes
+what is left, with a step of 1. A latent that was zero so far may become -1, 0 or 1; one that
+was not, is in the lower or the upper half of its cell. So cells nest, all but at their edges,
+and little is lost to having stopped on the way. (Embedded quantisation with a dead zone:
+Taubman 2000, "High performance scalable image compression with EBCOT"; that networks say how
+probable and where each half is, is ours.)
 
-    y = 3 y_coarse + mean + r,   r near {-1, 0, 1}
+    y = 2 y_coarse + mean +- t
 
-Mean and row of each r follow from what the coarse plane decoded, in integers. Where that is a
-zero, the plane is as wide as the coarse distribution was; elsewhere it is all but uniform.
+t is the integer that is coded, seen from zero: of a latent below, the sign is minus. Mean and
+row of each follow from what the coarse plane decoded, in integers.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from flax import linen as nn
@@ -34,12 +37,29 @@ from jaxlic.nn.exact import ExactConv, ExactGain, compand
 from jaxlic.ops.arrays import Array, namespace
 from jaxlic.ops.bounds import clip
 from jaxlic.ops.geometry import keep
+from jaxlic.ops.quantisation import round_ste
 
-CELLS = 3
+FINER = 2
 _ROW = np.log(MAX_SCALE / MIN_SCALE) / (LEVELS - 1)
-_WIDER = round(float(np.log(CELLS) / _ROW))  # Rows between a scale and three times it.
-_UNIFORM = round(float(np.log(0.87 / MIN_SCALE) / _ROW))  # The row next to uniform on three.
+_WIDER = round(float(np.log(FINER) / _ROW))  # Rows between a scale and twice it.
+_WIDEST = round(float(np.log(0.81 / MIN_SCALE) / _ROW))  # Next to uniform on a dead zone.
+_ARRAYS = ("offset", "indexes", "halves")
 _MAX_SHIFT = 32  # Of a mean, in sixteenths.
+_LARGE = 2  # From so many steps on cells are halved elsewhere: mostly, they were halved before.
+
+
+class Decoded(NamedTuple):
+    """What is known of a latent after a plane, in its steps, `[B, H, W, C]`.
+
+    Attributes:
+        y_hat: the latent.
+        steps: how many steps it is from where it was predicted before the first plane.
+        model: what it was coded with, seen from zero.
+    """
+
+    y_hat: Array
+    steps: Array
+    model: IndexedGaussian
 
 
 class PlaneRefinement(nn.Module):
@@ -75,66 +95,108 @@ class PlaneRefinement(nn.Module):
             gain=0.0,
             bias_rate=10.0,
         )
-        # What a coarse integer other than zero does: its sign to the mean, itself to the row.
-        self.own_mean = ExactGain(MEAN_FRACTION)
-        self.own_index = ExactGain(INDEX_FRACTION, start=1.0)
+        # Where the lower half of a cell is, seen from zero, what is different for those farther
+        # away, and how wide the two are.
+        self.near = ExactGain(MEAN_FRACTION, start=-0.3)
+        self.far = ExactGain(MEAN_FRACTION, start=-0.15)
+        self.half_index = ExactGain(INDEX_FRACTION, start=1.0)
 
     def code(
         self,
         y: Array,
         coder: Coder,
-        coarse: Array,
-        model: IndexedGaussian,
+        coarse: Decoded,
         features: Array,
         quality: Array,
         size: Array | None = None,
-    ) -> Array:
-        """What the decoder knows of `y`, `[B, H, W, C]`, in fine steps.
+        first: int = 0,
+    ) -> Decoded:
+        """What the decoder knows of `y`, `[B, H, W, C]`, in steps of this plane.
 
         Args:
-            y: the latent in fine steps.
-            coder: asked for `r0`, `r1` and so on, one for each group.
-            coarse: what was decoded of `y / 3`, with `model`.
-            model: what it was coded with.
+            y: the latent, in steps of this plane.
+            coder: asked for answers called `r0`, `r1` and so on, one for each group.
+            coarse: what is known of `y`, in steps twice as large.
             features: of the hyper-synthesis, integers `[B, H, W, F]`.
             quality: `[B]`.
             size: the valid part of y.
+            first: number of the first answer.
         """
-        plane = self(coarse, model, features, quality, size)
-        left, parts, first = y - CELLS * coarse, [], 0
+        plane = self(coarse, features, quality, size)
+        side = _where(coarse.steps < 0, -1, 1)
+        left, parts, begin = (y - FINER * coarse.y_hat) * side, [], 0
         for k, count in enumerate(self.groups):
-            part = slice(first, first + count)
+            part = (..., slice(begin, begin + count))
             own = dataclasses.replace(
-                plane, offset=plane.offset[..., part], indexes=plane.indexes[..., part]
+                plane, **{name: getattr(plane, name)[part] for name in _ARRAYS}
             )
-            parts.append(coder(f"r{k}", left[..., part], own, size))
-            first += count
-        return CELLS * coarse + namespace(*parts).concatenate(parts, axis=-1)
+            parts.append(coder(f"r{first + k}", left[part], own, size))
+            begin += count
+        answers = namespace(*parts).concatenate(parts, axis=-1)
+        # What is not there is between the halves, and stands for the lower one.
+        symbols = round_ste(answers - plane.offset - np.float32(0.25))
+        y_hat = FINER * coarse.y_hat + answers * side
+        return Decoded(y_hat, FINER * coarse.steps + symbols * side, plane)
 
     def __call__(
-        self,
-        coarse: Array,
-        model: IndexedGaussian,
-        features: Array,
-        quality: Array,
-        size: Array | None = None,
+        self, coarse: Decoded, features: Array, quality: Array, size: Array | None = None
     ) -> IndexedGaussian:
-        """The distribution of the plane; arguments as of `code`."""
-        symbols = coarse - model.offset
+        """The distribution of the plane, seen from zero; arguments as of `code`.
+
+        Whether a latent is zero so far is a decision: no gradient goes through it.
+        """
+        steps, model = coarse.steps, coarse.model
         level = quality_level(quality[:, None, None, None], QUALITY_LEVELS)
-        xp = namespace(features, symbols)
-        level = xp.broadcast_to(level, (*symbols.shape[:3], 1))
-        seen = [features, compand(symbols * 2.0**MEAN_FRACTION), level]
+        xp = namespace(features, steps)
+        level = xp.broadcast_to(level, (*steps.shape[:3], 1))
+        seen = [features, compand(steps * 2.0**MEAN_FRACTION), level]
         h = self.join(keep(xp.concatenate(seen, axis=-1), size))
         h = self.conv(keep(h, size))
-        sign = xp.clip(symbols, -1, 1)
-        mean = clip(self.mean(h) + self.own_mean(sign), -_MAX_SHIFT, _MAX_SHIFT)
-        index = clip(model.indexes + _WIDER + self.own_index(abs(sign)), 0, _UNIFORM)
-        index = clip(index + self.index(h), 0, LEVELS - 1)
+        sign = _where(steps > 0, 1, 0) - _where(steps < 0, 1, 0)
+        halves, large = abs(sign), _where(abs(steps) < _LARGE, 0, sign)
+        mean = self.mean(h) + self.near(sign) + self.far(large)
+        mean = clip(mean, -_MAX_SHIFT, _MAX_SHIFT)
+        zero = clip(model.scales + _WIDER, 0, _WIDEST) * (1 - halves)
+        index = clip(zero + self.half_index(halves) + self.index(h), 0, LEVELS - 1)
         return dataclasses.replace(
-            model, offset=mean / 2.0**MEAN_FRACTION, indexes=index, table="refinement"
+            model,
+            offset=mean / 2.0**MEAN_FRACTION * _where(steps < 0, -1, 1),
+            indexes=index + LEVELS * halves,
+            halves=halves,
+            table="refinement",
         )
 
     def bound(self) -> float:
         """The largest partial sum any layer can reach; raises ValueError as `ExactConv`."""
         return max(layer.bound() for layer in (self.join, self.conv, self.mean, self.index))
+
+
+def code_planes(
+    planes: Sequence[PlaneRefinement],
+    y: Array,
+    coder: Coder,
+    known: Decoded,
+    features: Array,
+    quality: Array,
+    size: Array | None = None,
+) -> Array:
+    """What the decoder knows of `y` after all planes, one after the other.
+
+    Args:
+        planes: at least one.
+        y: the latent `[B, H, W, C]`, in steps of the last plane.
+        coder, features, quality, size: as of `PlaneRefinement.code`.
+        known: of the latent before, in steps twice those of the first plane.
+    """
+    first = 0
+    for k, plane in enumerate(planes):
+        steps = y / np.float32(FINER ** (len(planes) - 1 - k))
+        known = plane.code(steps, coder, known, features, quality, size, first)
+        first += len(plane.groups)
+    return known.y_hat
+
+
+def _where(true, a, b):
+    """`where` of float32, for arrays of either library."""
+    a, b = (np.float32(n) if isinstance(n, int) else n for n in (a, b))
+    return namespace(true).where(true, a, b)

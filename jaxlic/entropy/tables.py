@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Mapping
 
@@ -111,15 +112,18 @@ def check_rows(tables: TableSets, needed: Mapping[str, int]) -> None:
             raise ValueError(f"the {name} tables have {found} rows, not {rows}")
 
 
-def gaussian_tables() -> Tables:
-    """One row for each entry of `scale_table`: a zero-mean Gaussian over unit bins."""
+def gaussian_tables(halves: bool = False) -> Tables:
+    """One row for each entry of `scale_table`: a zero-mean Gaussian over unit bins.
+
+    With `halves` as many more rows, whose mean is 1/2: rows as of `IndexedGaussian`.
+    """
     rows = []
-    for scale in scale_table():
+    for mean, scale in itertools.product((0.0, 0.5)[: 1 + halves], scale_table()):
         # Photographs have heavier tails than a Gaussian: small outliers need no escape.
         half = max(8, math.ceil(3.0 * scale))
         while math.erfc((half + 0.5) / scale / math.sqrt(2)) > _TAIL:
             half += 1
-        edges = (np.arange(-half, half + 2) - 0.5) / scale
+        edges = (np.arange(-half, half + 2) - 0.5 - mean) / scale
         cdf = np.array([0.5 * math.erfc(-edge / math.sqrt(2)) for edge in edges])
         rows.append((np.diff(cdf), -half))
     return _from_rows(rows)

@@ -1,17 +1,21 @@
 """Levels: what each needs, what each holds, and what is drawn in the place of the others."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxlic import coding
-from jaxlic.codecs.sic import FINER, coarser
+from jaxlic.codecs.hyperprior import ideal_step, lmbda
+from jaxlic.codecs.pyramid import LAMBDAS
+from jaxlic.codecs.sic import LOWER, OCTAVE, coarser
 from jaxlic.entropy.detail import Detail, Routed
 from jaxlic.entropy.range_coder import CONSTRICTION
 from jaxlic.errors import BitstreamError, ModelError
-from jaxlic.models import Spec, assemble, build
-from tests.levelled import LEVELLED, LEVELS, QUALITY, levelled
+from jaxlic.models import Spec, assemble, build, load_model
+from tests.levelled import LEVELLED, LEVELS, QUALITY, folder, levelled
 
 SHAPE = (128, 64)
 
@@ -130,7 +134,7 @@ def test_what_was_sent_stays_and_the_rest_is_drawn(payloads):
         # Within the coarse cell that was sent, up to the few that lie beyond it.
         near = np.abs(drawn - whole)[np.asarray(sent)]
         assert near.size == 0 or np.mean(near) < 3
-    coarse = LEVELS - 2
+    coarse = LEVELS - 4
     sent = module.apply({}, (1, 8, 4, 48), jnp.array([coarse]), method="sent")
     assert np.all(sent == 1)
 
@@ -208,7 +212,7 @@ def test_forward_draws_members_at_levels_of_their_own(photo):
         assert not told[0][sent == 0].any()
         own = np.asarray(aux["latents"][:, i])
         alike = (own == own[0]).all(axis=0) & (sent > 0)
-        assert alike.any() and (told[0] == own[0])[alike].mean() > 0.9
+        assert alike.any() and (told[0] == own[0])[alike].mean() > 0.8
     assert LEVELS in np.asarray(aux["level"])  # And one that is not.
     assert len(np.unique(aux["level"])) == 2
 
@@ -219,19 +223,35 @@ def test_the_path_to_the_tables_is_proved_exact():
 
 
 def test_the_coarse_plane_has_a_quality_of_its_own():
-    np.testing.assert_allclose(coarser(np.array([40.0, 10.0], "f4")), [40 - FINER, 1])
+    low, high = (lmbda(np.float32(q), between=LAMBDAS) for q in (20, 20 + OCTAVE))
+    assert ideal_step(float(low)) / ideal_step(float(high)) == pytest.approx(2, rel=1e-3)
+    np.testing.assert_allclose(coarser(np.array([40.0, 10.0], "f4")), [40 - LOWER, 1])
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         (dict(groups=[16, 48]), "64 in groups of 320"),
+        (dict(planes=0), "of 320, 0 planes"),
         (dict(slices=[160, 160], passes=[1, 3]), "1, 2 or 4"),
     ],
 )
 def test_settings_that_make_no_codec_are_refused(settings, message):
     with pytest.raises(ModelError, match=message):
         build(Spec("sic.lapped", settings))
+
+
+def test_a_folder_with_planes_beyond_number_is_refused(place):
+    about = json.loads((place / "model.json").read_text())
+    about["settings"]["planes"] = 32
+    (place / "model.json").write_text(json.dumps(about))
+    with pytest.raises(ModelError, match="planes"):
+        load_model(place)
+
+
+@pytest.fixture
+def place(tmp_path):
+    return folder(tmp_path / "model")
 
 
 def test_routes_read_only_where_the_first_level_is_read():

@@ -97,6 +97,16 @@ def test_estimator_and_writer_choose_alike():
     assert float(jnp.mean(jnp.abs(written - estimated) > 1e-3)) < 0.05
 
 
+def test_with_a_price_latents_are_integers_from_the_mean_on():
+    y, model = _case()
+    offset = jnp.round(16 * model.offset + 3) / 16  # As the exact networks give it.
+    model = model.replace(price=10.0, offset=offset)
+    estimator = Estimator(quantisation.split, jax.random.key(1))
+    symbols = jax.jit(lambda y: estimator("y", y, model) - offset)(y / 8)
+    np.testing.assert_array_equal(symbols, np.rint(symbols))
+    assert 0 < np.mean(symbols == 0) < 1
+
+
 def test_with_a_price_gradients_are_those_of_the_quantiser():
     y, model = _case()
     model = model.replace(price=4.0)

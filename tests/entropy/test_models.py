@@ -19,6 +19,17 @@ def test_scales_run_from_011_to_256():
     np.testing.assert_allclose(scales[[0, -1]], [0.11, 256])
 
 
+def test_where_a_cell_is_halved_zero_and_one_are_as_probable():
+    halves, row = jnp.ones(2), jnp.full(2, 64 + 8.0)
+    model = IndexedGaussian(jnp.full(2, 3.0), row, halves)
+    assert np.all(model.centre == 0.5) and np.all(model.scales == 8)
+    zero, one = model.bits(jnp.array([3.0, 4.0]))
+    assert float(zero) == pytest.approx(float(one), abs=1e-5) and 1 < zero < 1.2
+    grid = jnp.arange(-20.0, 21.0)
+    whole = IndexedGaussian(jnp.zeros(41), jnp.full(41, 72.0), jnp.ones(41))
+    assert float(jnp.sum(2 ** -whole.bits(grid))) == pytest.approx(1, abs=1e-3)
+
+
 def test_bits_match_the_entropy_of_a_wide_gaussian():
     scale = scale_table()[40]
     y = jnp.round(scale * jax.random.normal(jax.random.key(0), (100_000,)))

@@ -1,11 +1,12 @@
 import math
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxlic.entropy.factorized import FactorizedPrior
-from jaxlic.entropy.models import scale_table
+from jaxlic.entropy.models import IndexedGaussian, scale_table
 from jaxlic.entropy.tables import (
     TOTAL,
     Tables,
@@ -33,6 +34,18 @@ def test_gaussian_rows_are_gaussian(i):
     assert tables.row(i)[zero] / TOTAL == pytest.approx(cdf(0.5) - cdf(-0.5), rel=0.05)
     left, right = tables.row(i)[:zero].astype(int), tables.row(i)[zero + 1 : -1][::-1]
     assert np.abs(left - right).max() <= 1  # Where the rounding remainder went.
+
+
+def test_rows_of_halves_follow_the_others():
+    plain, both = gaussian_tables(), gaussian_tables(halves=True)
+    assert len(both.sizes) == 128
+    for i in (0, 8, 40, 63):
+        np.testing.assert_array_equal(both.row(i), plain.row(i))
+        model = IndexedGaussian(np.zeros(3), np.full(3, 64.0 + i), np.ones(3))
+        expected = model.bits(jnp.array([-1.0, 0.0, 1.0]))
+        found = both.bits(np.array([-1, 0, 1]), np.full(3, 64 + i))
+        np.testing.assert_allclose(found[1:], expected[1:], rtol=0.01)
+        assert found[0] > 13 or found[0] == pytest.approx(float(expected[0]), rel=0.02)
 
 
 def test_factorized_rows_follow_the_density():

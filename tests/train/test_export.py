@@ -3,8 +3,11 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
+from jaxlic import coding
+from jaxlic.models import load_model
 from train import export
 
 
@@ -63,3 +66,29 @@ def test_pauses_are_not_training(tmp_path):
     # Before there was a "start".
     _log(log, *whole[1:], ("resume", "09:00"), ("train", "09:05"))
     assert export._minutes(log) == 15
+
+
+def test_tables_are_calibrated_at_the_qualities_that_were_trained_for(photo, monkeypatch):
+    asked, model = [], load_model("base")
+    compress = coding.compress
+
+    def noted(codec, params, tables, image, quality, **more):
+        asked.append(quality)
+        return compress(codec, params, tables, image, quality, **more)
+
+    monkeypatch.setattr(export, "_CROPS", 3)
+    monkeypatch.setattr(export.coding, "compress", noted)
+    source = _Photos([photo[:64, :64]] * 12)
+    tables = export.calibrate(model, source, (30.0, 60.0), held_out=1)
+    np.testing.assert_allclose(asked, [35, 45, 55])
+    asked.clear()
+    export.calibrate(model, source, (40.0, 40.0), held_out=1)
+    assert asked == [40.0] * 3
+    before, after = (t["gaussian"].frequencies for t in (model.tables, tables))
+    assert np.any(before != after)
+
+
+class _Photos(list):
+    """A source of them."""
+
+    names = property(lambda self: [str(k) for k in range(len(self))])

@@ -15,7 +15,7 @@ def test_every_array_has_its_part():
     found = parts(_shapes("sic.lapped"))["params"]
     assert set(jax.tree.leaves(found)) == {"base", "gains", "context", "linear", "pyramid"}
     assert found["gain"]["log_gain"] == "gains"
-    assert set(jax.tree.leaves(found["refinement"])) == {"context"}
+    assert set(jax.tree.leaves(found["refinement_1"])) == {"context"}
     assert found["context"]["refine_1"]["linear"]["kernel"] == "linear"
     assert found["synthesis_transform"]["lapped"] == "base"
     assert set(jax.tree.leaves(found["synthesis_transform"]["restoration"])) == {"pyramid"}
