@@ -106,9 +106,9 @@ def export(
 ) -> None:
     """Writes the EMA parameters of the last sound checkpoint in `workdir` to the folder `out`.
 
-    With the training images' `folder` the tables are calibrated on them. With a `parent` what
-    is as in that model is left out. With `stream`, a model, what its files depend on is taken
-    from there. `small` is `models.save_model`'s.
+    With the training images' `folder` the tables are calibrated on them, at the qualities that
+    were trained for. With a `parent` what is as in that model is left out. With `stream`, a
+    model, what its files depend on is taken from there. `small` is `models.save_model`'s.
 
     Raises:
         FileNotFoundError: if the run or its checkpoint is missing.
