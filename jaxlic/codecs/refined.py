@@ -66,8 +66,9 @@ class Refined(NamedTuple):
         refiner: `(z, log_snr, x_hat, y_hat, scale, quality, size) -> v`; its parameters are
             those under "refiner".
         deviation: of the residual at quality 1 and 100, in levels of 255; log-linear between.
-        direct: the network is not given the base's picture, and what it learns is the image
-            itself, less grey: what CDC does, to compare with.
+        direct: what the network learns is the image itself, less grey: what CDC does, to
+            compare with.
+        told: the network is given the base's picture. CDC has none.
         halo: of the network.
         deterministic: there is neither time nor noise: the network is trained to estimate the
             residual from z = 0, which is what a refiner without diffusion does.
@@ -79,6 +80,7 @@ class Refined(NamedTuple):
     direct: bool = False
     halo: int = 192
     deterministic: bool = False
+    told: bool = True
 
 
 def refined_codec(
@@ -116,8 +118,8 @@ def refined_codec(
         refiner = module.refiner.init(key, image, one, image, y_hat, one, one)
         return {**params, "params": {**params["params"], "refiner": refiner["params"]}}
 
-    def given(x_hat):
-        return jnp.full_like(x_hat, 0.5) if module.direct else x_hat
+    def grey(x_hat, where):
+        return jnp.full_like(x_hat, 0.5) if where else x_hat
 
     def bounded(residual, start, scale):
         # What is bounded is the picture. The residual is not.
@@ -136,7 +138,7 @@ def refined_codec(
         x_hat = rec.x_hat if joint else to_8_bits(rec.x_hat)
         y_hat = rec.aux["y_hat"]
         scale = deviation(quality, module.deviation)[:, None, None, None]
-        start = given(x_hat)
+        start, seen = grey(x_hat, module.direct), grey(x_hat, not module.told)
         residual = (image - stop_gradient(start)) / scale
         eps = jax.random.normal(prng.stream(key, "eps"), image.shape)
         levels = _log_snrs(key, len(image), schedule, few)
@@ -148,13 +150,13 @@ def refined_codec(
         if few:
 
             def estimate_of_teacher(z, log_snr):
-                v = evaluate(teacher, z, log_snr, start, y_hat, quality)
+                v = evaluate(teacher, z, log_snr, seen, y_hat, quality)
                 return bounded(predicted("v", v, z, log_snr).x, start, scale)
 
             residual = two_steps(estimate_of_teacher, z, levels)
             alpha, sigma = alpha_sigma(per_sample(log_snr, z))
             eps = (z - alpha * residual) / sigma
-        v_hat = evaluate(params, z, log_snr, start, y_hat, quality)
+        v_hat = evaluate(params, z, log_snr, seen, y_hat, quality)
         estimate = predicted("v", v_hat, z, log_snr).x
         aux = {
             "base": x_hat,
@@ -167,11 +169,12 @@ def refined_codec(
     @jax.jit
     def denoise(params, z, log_snr, x_hat, y_hat, quality, size):
         def one(z, x_hat, y_hat, quality, size):
-            x_hat, quality, level = given(x_hat[None] / 255), quality[None], log_snr[None]
-            v = evaluate(params, z[None], level, x_hat, y_hat[None], quality, size)
+            x_hat, quality, level = x_hat[None] / 255, quality[None], log_snr[None]
+            start, seen = grey(x_hat, module.direct), grey(x_hat, not module.told)
+            v = evaluate(params, z[None], level, seen, y_hat[None], quality, size)
             estimate = predicted("v", v, z[None], level).x
             scale = deviation(quality, module.deviation)[:, None, None, None]
-            return bounded(estimate, x_hat, scale)[0]
+            return bounded(estimate, start, scale)[0]
 
         return jax.lax.map(lambda a: one(*a), (z, x_hat, y_hat, quality, size))
 
@@ -208,6 +211,7 @@ def refined(
     deviation: tuple[float, float] = (9.0, 1.5),
     direct: bool = False,
     deterministic: bool = False,
+    told: bool = True,
 ) -> Refined:
     """The small refiner: 38 kMAC a pixel an evaluation, 3.9 million parameters.
 
@@ -215,8 +219,8 @@ def refined(
         base: `pyramid`, `dkic` or `hyperprior`, each with the lapped transforms.
         settings: of the base.
         widths, depths, embedding: as of `DenoisingUNet`.
-        deviation, direct, deterministic: as of `Refined`; with `direct` the deviation is that
-            of images.
+        deviation, direct, deterministic, told: as of `Refined`; with `direct` the deviation
+            is that of images.
 
     Raises:
         ValueError: for another base.
@@ -227,17 +231,20 @@ def refined(
     levels = (depths[0], depths[1], depths[2])
     network = DenoisingUNet((widths[0], widths[1], widths[2]), levels, embedding)
     unit = (_OF_IMAGES, _OF_IMAGES) if direct else (deviation[0], deviation[1])
-    return Refined(make(**(settings or {})), network, unit, direct, halo(levels), deterministic)
+    base_codec = make(**(settings or {}))
+    return Refined(base_codec, network, unit, direct, halo(levels), deterministic, told)
 
 
-def cdc(*, deviation: tuple[float, float] = (9.0, 1.5), direct: bool = False) -> Refined:
+def cdc(
+    *, deviation: tuple[float, float] = (9.0, 1.5), direct: bool = False, told: bool = True
+) -> Refined:
     """The published size, for GPUs: encoder, U-Net and context decoder of CDC (`nn/cdc.py`).
 
     Its hyperprior is ours, of the same size, and the base has a decoder of its own: 56 million
     parameters. An evaluation costs a thousand kMAC a pixel. Nothing has been trained with it.
 
     Args:
-        deviation, direct: as of `refined`.
+        deviation, direct, told: as of `refined`.
     """
     base = Hyperprior(
         CdcAnalysis(),
@@ -248,7 +255,7 @@ def cdc(*, deviation: tuple[float, float] = (9.0, 1.5), direct: bool = False) ->
         halo=256,
     )
     unit = (_OF_IMAGES, _OF_IMAGES) if direct else (deviation[0], deviation[1])
-    return Refined(base, CdcUNet(), unit, direct, CDC_HALO)
+    return Refined(base, CdcUNet(), unit, direct, CDC_HALO, told=told)
 
 
 _INT8 = f"({pyramid.INT8}|refiner/.*(first|last|in|out|gain|latent|(up|down)_\\d)/kernel$)"

@@ -68,6 +68,29 @@ def expected_squared_error(image: jax.Array, members: jax.Array) -> jax.Array:
     return jnp.mean(jnp.square(members - image), axis=(0, 2, 3, 4))
 
 
+def mesh(image: jax.Array, members: jax.Array, period: int = 16, window: int = 64) -> jax.Array:
+    """`E_j[mean_w mean_u (mean_k e_j(w, k, u))^2]`: error that repeats on the transform's grid.
+
+    e_j is the error of member j, and pixel u of block k of window w lies at the same place of
+    the grid for all k. Texture in the wrong place averages out over a window's blocks; a
+    pattern that every block has stays, which a shift-tolerant distance takes for texture, and
+    the eye, in a sky, for a mesh. Ours, not the paper's: its transforms have no grid.
+
+    Args:
+        image: `[B, H, W, 3]` in [0, 1]; whole windows count, or all of a smaller one.
+        members: `[M, B, H, W, 3]`.
+        period: of the grid, pixels.
+        window: pixels, a multiple of the period.
+    """
+    rows, columns = (n - n % (window if n >= window else period) for n in image.shape[1:3])
+    down, across = min(rows, window) // period, min(columns, window) // period
+    error = (members - image)[:, :, :rows, :columns]
+    shape = (rows // (down * period), down, period, columns // (across * period), across)
+    error = error.reshape(*error.shape[:2], *shape, period, 3)
+    repeated = jnp.mean(error, axis=(3, 6))
+    return jnp.mean(jnp.square(repeated), axis=(0, 2, 3, 4, 5, 6))
+
+
 def expected_distance(image: jax.Array, members: jax.Array, distance: Distance) -> jax.Array:
     """`E_j[d(x, x_j)]`, of members `[M, B, H, W, 3]`; pictures are clipped, with gradients."""
     count, batch = members.shape[:2]
@@ -131,6 +154,7 @@ def synonymous_loss(
     alpha: float = 0.5,
     consistent: float = 1.0,
     spreading: float = 0.0,
+    meshed: float = 0.0,
     full_distance: bool = True,
     against: bool = False,
 ) -> Loss:
@@ -141,6 +165,7 @@ def synonymous_loss(
         alpha: of the members at their level, against the picture of all levels.
         consistent: weight of `consistency`; 0 leaves it out, and its analyses.
         spreading: weight of `rate_spreading`.
+        meshed: weight of `mesh` beside the squared error's 1.
         full_distance: whether the picture of all levels has a perceptual term too. The distance
             is the dearest part of a step.
         against: a critic, for what `train.adversary.with_critic` adds. The codec's adversarial
@@ -162,6 +187,11 @@ def synonymous_loss(
         full, members = aux["pictures"][:1], aux["pictures"][1:]
         bpp, bpp_all = rate(level_bpp, level), jnp.sum(level_bpp, axis=1)
         error, error_all = (expected_squared_error(image, a) for a in (members, full))
+        paid, paid_all = error, error_all
+        if meshed:
+            repeated = mesh(image, members)
+            paid = error + meshed * repeated
+            paid_all = error_all + meshed * mesh(image, full)
         seen = perceived(image, members)
         seen_all = perceived(image, full) if full_distance else jnp.zeros_like(seen)
         metrics = {"level_distance": seen, "distance": seen_all}
@@ -169,9 +199,9 @@ def synonymous_loss(
             fooled = adversarial.generator(aux["fake"])
             fooled = jnp.mean(fooled[1:], axis=0), fooled[0]
             seen, seen_all = seen + fooled[0], seen_all + fooled[1]
-        value = alpha * synonymous(paper_weights(level, levels), bpp, error, seen)
+        value = alpha * synonymous(paper_weights(level, levels), bpp, paid, seen)
         value += (1 - alpha) * synonymous(
-            paper_weights(top, levels), bpp_all, error_all, seen_all
+            paper_weights(top, levels), bpp_all, paid_all, seen_all
         )
         metrics |= {
             "bpp": bpp_all,
@@ -181,6 +211,8 @@ def synonymous_loss(
             "hyper_bpp": rec.bits["z"] / pixels,
             "spread": spread(members),
         }
+        if meshed:
+            metrics["mesh"] = 255 * jnp.sqrt(repeated)
         if consistent:
             again = consistency(aux["latents"], aux["again"], aux["sent"])
             value += consistent * again
