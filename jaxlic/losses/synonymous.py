@@ -28,6 +28,7 @@ import jax.numpy as jnp
 
 from jaxlic.core import Batch, Loss, Metrics, Reconstruction
 from jaxlic.losses import adversarial
+from jaxlic.ops.distortion import mesh
 
 PAPER_LEVELS = 16
 Distance = Callable[[jax.Array, jax.Array], jax.Array]  # Two `[N, H, W, 3]` to `[N]`.
@@ -68,27 +69,12 @@ def expected_squared_error(image: jax.Array, members: jax.Array) -> jax.Array:
     return jnp.mean(jnp.square(members - image), axis=(0, 2, 3, 4))
 
 
-def mesh(image: jax.Array, members: jax.Array, period: int = 16, window: int = 64) -> jax.Array:
-    """`E_j[mean_w mean_u (mean_k e_j(w, k, u))^2]`: error that repeats on the transform's grid.
+def expected_mesh(image: jax.Array, members: jax.Array) -> jax.Array:
+    """`E_j[mesh(x, x_j)]` of `ops.distortion`, of members `[M, B, H, W, 3]`.
 
-    e_j is the error of member j, and pixel u of block k of window w lies at the same place of
-    the grid for all k. Texture in the wrong place averages out over a window's blocks; a
-    pattern that every block has stays, which a shift-tolerant distance takes for texture, and
-    the eye, in a sky, for a mesh. Ours, not the paper's: its transforms have no grid.
-
-    Args:
-        image: `[B, H, W, 3]` in [0, 1]; whole windows count, or all of a smaller one.
-        members: `[M, B, H, W, 3]`.
-        period: of the grid, pixels.
-        window: pixels, a multiple of the period.
+    Ours, not the paper's, whose transforms have no grid.
     """
-    rows, columns = (n - n % (window if n >= window else period) for n in image.shape[1:3])
-    down, across = min(rows, window) // period, min(columns, window) // period
-    error = (members - image)[:, :, :rows, :columns]
-    shape = (rows // (down * period), down, period, columns // (across * period), across)
-    error = error.reshape(*error.shape[:2], *shape, period, 3)
-    repeated = jnp.mean(error, axis=(3, 6))
-    return jnp.mean(jnp.square(repeated), axis=(0, 2, 3, 4, 5, 6))
+    return jnp.mean(jax.vmap(lambda member: mesh(image, member))(members), axis=0)
 
 
 def expected_distance(image: jax.Array, members: jax.Array, distance: Distance) -> jax.Array:
@@ -165,7 +151,7 @@ def synonymous_loss(
         alpha: of the members at their level, against the picture of all levels.
         consistent: weight of `consistency`; 0 leaves it out, and its analyses.
         spreading: weight of `rate_spreading`.
-        meshed: weight of `mesh` beside the squared error's 1.
+        meshed: weight of `expected_mesh` beside the squared error's 1.
         full_distance: whether the picture of all levels has a perceptual term too. The distance
             is the dearest part of a step.
         against: a critic, for what `train.adversary.with_critic` adds. The codec's adversarial
@@ -189,9 +175,9 @@ def synonymous_loss(
         error, error_all = (expected_squared_error(image, a) for a in (members, full))
         paid, paid_all = error, error_all
         if meshed:
-            repeated = mesh(image, members)
+            repeated = expected_mesh(image, members)
             paid = error + meshed * repeated
-            paid_all = error_all + meshed * mesh(image, full)
+            paid_all = error_all + meshed * expected_mesh(image, full)
         seen = perceived(image, members)
         seen_all = perceived(image, full) if full_distance else jnp.zeros_like(seen)
         metrics = {"level_distance": seen, "distance": seen_all}

@@ -19,9 +19,13 @@ Judge = Callable[[np.ndarray, np.ndarray], dict[str, float]]
 SET = "fd-effnetlite0"  # Of all images together.
 JND = ("jnd_share", "jnd_excess")
 AGREEMENT = "agreement-effnetlite0"  # Whether a network still sees the same.
-NAMES = ("ms-ssim", "gmsd", "jnd", "st-lpips", *METRICS, SET, AGREEMENT)
-_SMALLEST = {"ms-ssim": 161, "gmsd": 4}
-_PLAIN = {"ms-ssim": distortion.ms_ssim, "gmsd": distortion.gmsd}
+NAMES = ("ms-ssim", "gmsd", "mesh", "jnd", "st-lpips", *METRICS, SET, AGREEMENT)
+_SMALLEST = {"ms-ssim": 161, "gmsd": 4, "mesh": 16}
+_PLAIN: dict[str, Callable[..., jax.Array]] = {
+    "ms-ssim": distortion.ms_ssim,
+    "gmsd": distortion.gmsd,
+    "mesh": lambda x, y: 255 * jnp.sqrt(distortion.mesh(x, y)),  # Levels of 255.
+}
 
 
 def parse(text: str) -> dict[str, str | None]:

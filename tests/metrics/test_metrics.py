@@ -10,6 +10,7 @@ PAIRS = {
     "ssim": metrics.ssim,
     "ms_ssim": metrics.ms_ssim,
     "gmsd": metrics.gmsd,
+    "mesh": metrics.mesh,
 }
 
 

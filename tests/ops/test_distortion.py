@@ -88,3 +88,32 @@ def test_both_implementations_of_ssim_agree(photo):
     lumas = (scores.luma(a)[None, :, :, None] / 255 for a in (photo, other))
     ours = distortion.ssim(*(jnp.asarray(a, jnp.float32) for a in lumas))
     assert float(ours[0]) == pytest.approx(scores.ssim_luma(photo, other), abs=1e-5)
+
+
+@pytest.mark.parametrize("size", [128, 192, 48])
+def test_a_mesh_is_what_every_block_has(size):
+    rng = np.random.default_rng(0)
+    image = jnp.asarray(rng.uniform(size=(2, size, size, 3)), jnp.float32)
+    pattern = jnp.asarray(rng.normal(scale=0.02, size=(16, 16, 3)), jnp.float32)
+    grid = jnp.tile(pattern, (size // 16, size // 16, 1))
+    found = distortion.mesh(image, image + grid)
+    np.testing.assert_allclose(found, [jnp.mean(jnp.square(pattern))] * 2, rtol=1e-4)
+    # Of noise a window of b blocks keeps one part in b.
+    noise = image + jnp.asarray(rng.normal(scale=0.02, size=image.shape), jnp.float32)
+    kept = distortion.mse(image, noise) / (min(size, 64) // 16) ** 2
+    np.testing.assert_allclose(distortion.mesh(image, noise), kept, rtol=0.1)
+    # Elsewhere it may be the opposite.
+    sign = jnp.where(jnp.arange(size) < 64, 1, -1)[None, :, None]
+    np.testing.assert_allclose(distortion.mesh(image, image + sign * grid), found, rtol=1e-4)
+
+
+def test_what_does_not_fill_a_window_has_no_mesh():
+    image = jnp.zeros((1, 70, 150, 3))
+    np.testing.assert_array_equal(
+        distortion.mesh(image, image.at[:, 64:].set(1).at[:, :, 128:].set(1)), [0]
+    )
+    np.testing.assert_array_equal(
+        distortion.mesh(image[:, :30, :20], image[:, :30, :20] + 1), [1]
+    )
+    with pytest.raises(ValueError, match="16 pixels"):
+        distortion.mesh(image[:, :15], image[:, :15])

@@ -9,7 +9,7 @@ from tests.conftest import DATA
 from tests.metrics.test_efficientnet import random_arrays
 
 FILE = DATA / "kodim23_crop.png"
-SHIPS = {name: None for name in ("ms-ssim", "gmsd", "jnd", "st-lpips")}
+SHIPS = {name: None for name in ("ms-ssim", "gmsd", "mesh", "jnd", "st-lpips")}
 
 
 def test_measures_are_added_to_the_records():
@@ -18,7 +18,7 @@ def test_measures_are_added_to_the_records():
     low, high = evaluation.evaluate([FILE], codecs, judge=judge)
     assert set(judges.columns(list(SHIPS))) <= set(low)
     assert low["ms_ssim"] < high["ms_ssim"] < 1
-    for name in ("gmsd", "st_lpips", "jnd_share", "jnd_excess"):
+    for name in ("gmsd", "mesh", "st_lpips", "jnd_share", "jnd_excess"):
         assert 0 < high[name] < low[name] < 5
     tiny = np.zeros((20, 20, 3), np.uint8)
     assert np.isnan(judge(tiny, tiny)["ms_ssim"]) and judge(tiny, tiny)["gmsd"] == 0
