@@ -145,10 +145,11 @@ def decode(
     why = why if how.strength else "strength 0"
     share = f"{100 * shares[0]:.3g} % of the pixels"
     drawn = f"{share} refined, {how.text()}" if shares[0] else f"nothing was refined ({why})"
-    note = f"{drawn}: what that adds is drawn, and not in the file" if shares[0] else drawn
+    drawn += ": what that adds is drawn, and not in the file" if shares[0] else ""
+    note = drawn
     if shares[0] and qualities[0] > HIGHEST:
         note += f"; above quality {HIGHEST:g} little is missing, and no refiner was trained"
-    text = f"jaxlic: {drawn}, model {refiner.id} {refiner.pixels.hex()}"
+    text = f"jaxlic: {drawn}; model {refiner.id} {refiner.pixels.hex()}"
     return dataclasses.replace(picture, notes=(*picture.notes, note), text=text)
 
 

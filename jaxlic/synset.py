@@ -67,6 +67,8 @@ def open_to_drawing(data: bytes, level: int | None = None) -> bool:
 
 def caption(whole: int, written: int, detail: Detail) -> str:
     """What a picture's file says of how it was made."""
+    if written == 1:
+        return f"jaxlic: {NOTHING_DRAWN}"
     if whole == written:
         return f"jaxlic: level {whole} of {written}, {NOTHING_DRAWN}"
     if detail.sampler == "mean":
@@ -75,6 +77,12 @@ def caption(whole: int, written: int, detail: Detail) -> str:
         f"jaxlic: level {whole} of {written}, detail drawn, sampler {detail.sampler}, "
         f"seed {detail.seed}, member {detail.member}"
     )
+
+
+def map_caption(count: int, member: str) -> str:
+    """What a map's file says, of the number of members and the `caption` of one."""
+    white = f"white where {count} members spread by {256 // MAP_SCALE} levels of 255 or more"
+    return f"{member.rpartition(', member')[0]}: black where nothing depends on that, {white}"
 
 
 def spread_map(pictures: Sequence[np.ndarray]) -> np.ndarray:

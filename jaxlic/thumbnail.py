@@ -25,6 +25,7 @@ FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 DEFAULT_QUALITY = 80
 QUALITIES = (30, 95)
 
+_GREY = 4  # Levels between the colours of a pixel that files make of grey by rounding.
 _NOTE = re.compile(r"jaxlic ([\w.-]{1,60}) ([0-9a-f]{8}) ([24]) (\d{1,6})x(\d{1,6})")
 
 
@@ -89,14 +90,14 @@ class ImageRescaler:
             image: uint8 `[H, W, 3]`, up to 100 megapixels.
 
         Returns:
-            uint8 `[ceil(H / scale), ceil(W / scale), 3]`.
+            uint8 `[ceil(H / scale), ceil(W / scale), 3]`, grey if the image is.
 
         Raises:
             Error: if image is not as above.
         """
         forks.check()
         _check(image)
-        return self._rescaler.downscale(self.model.params, image)
+        return _coloured_as(image, self._rescaler.downscale(self.model.params, image))
 
     def upscale(
         self,
@@ -118,7 +119,7 @@ class ImageRescaler:
             max_pixels: the most that the image may have.
 
         Returns:
-            uint8 `[H, W, 3]`.
+            uint8 `[H, W, 3]`, grey if the thumbnail is.
 
         Raises:
             Error: if an argument is not as above, or thumbnail and shape do not match.
@@ -133,7 +134,8 @@ class ImageRescaler:
                 f"an image of {shape[1]}x{shape[0]} has no thumbnail of "
                 f"{thumbnail.shape[1]}x{thumbnail.shape[0]}"
             )
-        return self._rescaler.upscale(self.model.params, thumbnail, shape, latent, seed)
+        grown = self._rescaler.upscale(self.model.params, thumbnail, shape, latent, seed)
+        return _coloured_as(thumbnail, grown)
 
     def reduced(self, shape: tuple[int, int]) -> tuple[int, int]:
         """Shape of the thumbnail of an image of this shape."""
@@ -221,10 +223,21 @@ def restore(
             notes.append(f"made with other weights ({note.model} {note.fingerprint})")
         if rescaler.reduced(note.shape) == picture.rgb.shape[:2]:
             shape = note.shape
+        elif rescaler.reduced(note.shape[::-1]) == picture.rgb.shape[:2]:
+            shape = note.shape[::-1]
+            notes.append("turned since it was made")
         else:
             notes.append("resized or cropped since it was made: enlarged as it is")
     rgb = rescaler.upscale(picture.rgb, shape, latent=latent, seed=seed, max_pixels=max_pixels)
     return Picture(rgb, None, picture.icc, tuple(notes))
+
+
+def _coloured_as(source: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """The image, without colours if the source has none."""
+    if np.ptp(source, axis=-1).max() > _GREY:
+        return image
+    grey = np.rint(image.mean(axis=-1, keepdims=True)).astype(np.uint8)
+    return grey.repeat(3, axis=-1)
 
 
 def _check(image: np.ndarray) -> None:

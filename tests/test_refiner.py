@@ -61,7 +61,8 @@ def test_the_caption_says_what_was_drawn(loaded, data):
     found = refiner.decode(*loaded, data, How(2, 0.5, 7))
     assert found.rgb.shape == plain.rgb.shape and (found.rgb != plain.rgb).mean() > 0.1
     expected = (
-        "jaxlic: 100 % of the pixels refined, steps 2, strength 0.5, seed 7, model refiner"
+        "jaxlic: 100 % of the pixels refined, steps 2, strength 0.5, seed 7: what that adds "
+        "is drawn, and not in the file; model refiner"
     )
     assert found.text.startswith(expected)
     assert "drawn, and not in the file" in found.notes[-1]

@@ -163,7 +163,10 @@ def test_the_command_draws_members_and_says_so(file, place, capsys):
         == "jaxlic: level 3 of 8, detail drawn, sampler gaussian, seed 8, member 0"
     )
     assert _description(second).endswith("member 1")
-    assert "spread of 2 members" in _description(chart)
+    assert _description(chart) == (
+        "jaxlic: level 3 of 8, detail drawn, sampler gaussian, seed 8: black where nothing "
+        "depends on that, white where 2 members spread by 16 levels of 255 or more"
+    )
     pixels = [np.asarray(Image.open(path)) for path in (first, second)]
     assert np.any(pixels[0] != pixels[1]) and not (file.parent / "photo.png").exists()
     np.testing.assert_array_equal(

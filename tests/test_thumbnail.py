@@ -194,3 +194,26 @@ def test_a_thumbnail_is_a_file_its_bytes_or_a_picture(model, source):
         restore(data, model=model, max_pixels=3926)
     with pytest.raises(jaxlic.Error, match=r"^does not say how it was made"):
         restore(images.read(source))
+
+
+def test_a_thumbnail_that_was_turned_grows_back_turned(model, photo):
+    rescaler = jaxlic.load(model)
+    data = rescaler.encode(photo[:51, :77], "jpeg", 90)
+    with Image.open(io.BytesIO(data)) as image:
+        out = io.BytesIO()
+        image.transpose(Image.Transpose.ROTATE_90).save(out, "PNG", exif=image.getexif())
+    found = restore(out.getvalue(), model=model)
+    assert found.rgb.shape == (77, 51, 3)
+    assert found.notes == ("turned since it was made",)
+
+
+@pytest.mark.parametrize("format_", ["jpeg", "webp"])
+def test_what_is_grey_stays_grey(model, photo, format_):
+    rescaler = jaxlic.load(model)
+    grey = photo[:52, :76, :1].repeat(3, axis=-1)
+    small = rescaler.downscale(grey)
+    assert not np.ptp(small, axis=-1).any() and small.std() > 10
+    grown = restore(rescaler.encode(grey, format_, 90), model=model).rgb
+    assert not np.ptp(grown, axis=-1).any()
+    assert np.abs(grown.astype(int) - grey).mean() < 12
+    assert np.ptp(rescaler.downscale(photo[:52, :76]), axis=-1).any()

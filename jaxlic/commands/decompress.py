@@ -150,7 +150,8 @@ def run(args: argparse.Namespace) -> int:
     if any(value is not None for value in asked):
         raise UsageError("--steps, --strength, --budget and --refiner go with --refine")
     if args.samples == 0 or (args.map and args.samples == 1):
-        raise UsageError(f"--samples {args.samples} are too few")
+        least = 2 if args.map else 1
+        raise UsageError(f"--samples must be {least} or more, got {args.samples}")
     if several and any(target is STREAM for _, target in todo.jobs):
         raise UsageError("-: standard output takes one picture, but there are several samples")
     if args.map:
@@ -179,22 +180,23 @@ def run(args: argparse.Namespace) -> int:
             samples=count,
             max_pixels=args.max_pixels,
         )
-        height = width = 0
+        height, width, text = 0, 0, ""
         for number, picture in enumerate(found):
             if number == 0:
                 tell(source, picture.notes)
                 write_picture(source, target, picture)
             elif several:
                 write_picture(source, _numbered(target, number, first=target), picture)
-            height, width = picture.rgb.shape[:2]
+            (height, width), text = picture.rgb.shape[:2], str(picture.text)
             if args.map:
                 spread.add(picture.rgb)
         if args.map:
             grey = spread.drawn()
-            text = f"jaxlic: spread of {count} members, {synset.MAP_SCALE} a level of 255"
+            text = synset.map_caption(count, text)
             rgb = grey[..., None].repeat(3, axis=-1)
             write_picture(source, args.map, Picture(rgb, text=text))
-        return f"{width}x{height}" + (f", and {count - 1} more" if several else "")
+        more = f", and {count - 1} more" if several else ""
+        return f"{width}x{height}{more}" + (f", map -> {args.map}" if args.map else "")
 
     return each(todo, work, "decompressing")
 

@@ -160,6 +160,15 @@ def _exif(comment: str) -> bytes:
     return exif.tobytes()
 
 
+def description(text: str) -> bytes:
+    """EXIF data in which `text` describes the image."""
+    from PIL import ExifTags, Image
+
+    exif = Image.Exif()
+    exif[ExifTags.Base.ImageDescription] = text
+    return exif.tobytes()
+
+
 def libraries() -> dict[str, str]:
     """Versions of the libraries in C beneath, by name."""
     from PIL import features

@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxlic.errors import FileError, ImageError
 from jaxlic.files import disk, jxl, opening
-from jaxlic.files.classic import ASCII, EXIF_IFD, USER_COMMENT, check_profile
+from jaxlic.files.classic import ASCII, EXIF_IFD, USER_COMMENT, check_profile, description
 from jaxlic.files.opening import MAX_PIXELS
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".jxl"})
@@ -41,7 +41,7 @@ class Picture:
         icc: the ICC profile of `rgb`, or None for sRGB.
         notes: what was lost in reading, one sentence each.
         comment: what a file's EXIF data say, where it is short and printable.
-        text: how the picture was made; written to PNG files as their Description.
+        text: how the picture was made; written to files as their description.
     """
 
     rgb: np.ndarray
@@ -114,8 +114,8 @@ def write(path: str | pathlib.Path, picture: Picture) -> tuple[str, ...]:
     notes = []
     if suffix == ".bmp" and picture.icc is not None:
         notes.append("BMP holds no colour profile: it is dropped")
-    if suffix != ".png" and picture.text is not None and NOTHING_DRAWN not in picture.text:
-        notes.append(f"only PNG holds the caption, which says: {picture.text}")
+    if suffix == ".bmp" and picture.text is not None and NOTHING_DRAWN not in picture.text:
+        notes.append(f"BMP holds no caption, which says: {picture.text}")
     return tuple(notes)
 
 
@@ -139,17 +139,27 @@ def encoded(picture: Picture, format_: str = "PNG") -> bytes:
         options = {"lossless": True, "exact": True}
     if format_ == "JPEG":
         options = {"quality": 95, "subsampling": 0}
-    if format_ == "PNG" and picture.text is not None:
-        from PIL.PngImagePlugin import PngInfo
-
-        options["pnginfo"] = PngInfo()
-        options["pnginfo"].add_text("Description", picture.text)
+    if picture.text is not None:
+        options |= _described(picture.text, format_)
     out = io.BytesIO()
     try:
         image.save(out, format_, icc_profile=picture.icc, **options)
     except (OSError, ValueError) as error:
         raise ImageError(str(error)) from error
     return out.getvalue()
+
+
+def _described(text: str, format_: str) -> dict[str, Any]:
+    """What makes Pillow write a caption where viewers look for one."""
+    if format_ == "PNG":
+        from PIL.PngImagePlugin import PngInfo
+
+        info = PngInfo()
+        info.add_text("Description", text)
+        return {"pnginfo": info}
+    if format_ in ("JPEG", "WEBP"):
+        return {"exif": description(text)}
+    return {"description": text} if format_ == "TIFF" else {}
 
 
 def comment_of(source: str | pathlib.Path | bytes) -> str | None:

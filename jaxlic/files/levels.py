@@ -21,7 +21,9 @@ def truncate(data: bytes, *, level: int | None = None, size: int | None = None) 
     asked = level if level is not None and level > 0 else None
     file = bitstream.unpack(data, asked)
     whole = len(file.ends)
-    if level is not None and not 1 <= level <= whole:
+    if level is not None and level < 1:
+        raise UsageError(f"levels are 1 to {file.header.levels}, got {level}")
+    if level is not None and level > whole:
         kept = "1 level" if whole == 1 else f"{whole} levels"
         raise UsageError(f"holds {kept} of {file.header.levels}, not {level}")
     ends = file.ends[:level]

@@ -2,7 +2,8 @@
 
 Functions of two image batches `[B, H, W, 3]` in [0, 1] to `[B]`, jittable and differentiable:
 `mse`, `psnr`, `ssim`, `ms_ssim`, `gmsd`, `mesh`, and `perceptual(name).distance`; `violations`
-of the thresholds of `jnd_map`. Of sets of images: `frechet`. Of rate-distortion curves: `bd_rate`.
+of the thresholds of `jnd_map`. Of sets of images: `frechet`. Of rate-distortion curves:
+`bd_rate`.
 """
 
 from jaxlic.metrics import frechet

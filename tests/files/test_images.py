@@ -243,3 +243,22 @@ def test_errors_name_the_object_that_bytes_are_of():
             images.read(data, name=name)
     with pytest.raises(ImageError, match=r"^not an image"):
         images.read(b"nothing")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tiff", ".bmp"])
+def test_a_caption_stays_with_the_picture(tmp_path, photo, suffix):
+    from PIL import ExifTags, Image
+
+    path, said = tmp_path / f"a{suffix}", "jaxlic: level 3 of 10, detail drawn"
+    icc = None if suffix == ".bmp" else bytes(16) + b"RGB " + bytes(180)
+    notes = images.write(path, images.Picture(photo[:20, :30], icc=icc, text=said))
+    with Image.open(path) as image:
+        in_exif = image.getexif().get(ExifTags.Base.ImageDescription)
+        found = image.info.get("Description") or in_exif
+        assert image.info.get("icc_profile") == icc
+    if suffix == ".bmp":
+        assert found is None and notes == (f"BMP holds no caption, which says: {said}",)
+    else:
+        assert found == said and notes == ()
+    back = images.read(path)  # A caption is no comment of a thumbnail.
+    assert back.comment is None and back.rgb.shape == (20, 30, 3)
