@@ -67,7 +67,11 @@ class Perceptual(NamedTuple):
         """
         if x.shape != y.shape:
             raise ValueError(f"images of {x.shape} and {y.shape} cannot be compared")
-        pairs = zip(self.features(x), self.features(y), self.heads, strict=True)
+        return self.between(self.features(x), self.features(y))
+
+    def between(self, x: list[jax.Array], y: list[jax.Array]) -> jax.Array:
+        """The distance of images whose `features` are known, such as those of an original."""
+        pairs = zip(x, y, self.heads, strict=True)
         if self.network is features.dists_vgg16:
             return 1 - sum(_texture_and_structure(a, b, head) for a, b, head in pairs)
         return sum(_unit_difference(a, b, head) for a, b, head in pairs)

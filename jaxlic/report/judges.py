@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxlic.errors import Error
 from jaxlic.metrics import frechet
-from jaxlic.metrics.perceptual import METRICS, perceptual
+from jaxlic.metrics.perceptual import METRICS, Perceptual, perceptual
 from jaxlic.ops import distortion, jnd
 
 Judge = Callable[[np.ndarray, np.ndarray], dict[str, float]]
@@ -70,27 +70,47 @@ def judge(wanted: dict[str, str | None]) -> Judge:
     functions: dict[str, Callable[..., jax.Array]] = {
         name: _PLAIN[name] for name in wanted if name in _PLAIN
     }
+    networks: dict[str, Perceptual] = {}
     for name, path in wanted.items():
         if name == AGREEMENT:
             functions[name] = _agreement(path)
         elif name not in _PLAIN and name not in ("jnd", SET):
             metric = "st-lpips-alex" if name == "st-lpips" else name
-            functions[name] = perceptual(metric, path=path).distance
+            networks[name] = perceptual(metric, path=path)
+
+    def small(name: str, image: jax.Array) -> bool:
+        return min(image.shape[:2]) < _SMALLEST.get(name, 32)
 
     @jax.jit
-    def measure(image, back):
+    def features(image):
+        y = image[None].astype(jnp.float32) / 255
+        return {n: [] if small(n, image) else a.features(y) for n, a in networks.items()}
+
+    @jax.jit
+    def measure(image, known, back):
         x, y = (a[None].astype(jnp.float32) / 255 for a in (back, image))
         found: dict[str, jax.Array] = {}
         for name in wanted:
+            column = name.replace("-", "_")
             if name == "jnd":
                 found |= zip(JND, jnd.violations(x, y, jnd.jnd_map(y)), strict=True)
+            elif name != SET and small(name, image):
+                found[column] = jnp.full(1, jnp.nan)
+            elif name in networks:
+                network = networks[name]
+                found[column] = network.between(network.features(x), known[name])
             elif name != SET:
-                small = min(image.shape[:2]) < _SMALLEST.get(name, 32)
-                value = jnp.full(1, jnp.nan) if small else functions[name](x, y)
-                found[name.replace("-", "_")] = value
+                found[column] = functions[name](x, y)
         return {name: value[0] for name, value in found.items()}
 
-    return lambda image, back: {k: float(v) for k, v in measure(image, back).items()}
+    last: dict[str, Any] = {}  # An original comes again at every quality.
+
+    def of(image: np.ndarray, back: np.ndarray) -> dict[str, float]:
+        if last.get("image") is not image:
+            last.update(image=image, known=features(image))
+        return {k: float(v) for k, v in measure(image, last["known"], back).items()}
+
+    return of
 
 
 def agreement(answer: Callable[[np.ndarray], Any], name: str = "agreement") -> Judge:
@@ -103,7 +123,7 @@ def agreement(answer: Callable[[np.ndarray], Any], name: str = "agreement") -> J
         answer: uint8 `[H, W, 3]` to anything that can be compared with `==`.
         name: of the column, 1.0 or 0.0.
     """
-    last: dict[str, Any] = {}  # An original comes again at every quality.
+    last: dict[str, Any] = {}
 
     def compare(image: np.ndarray, back: np.ndarray) -> dict[str, float]:
         if last.get("image") is not image:
