@@ -36,7 +36,7 @@ def experiment(
     alpha: float = 0.5,
     consistent: float = 1.0,
     spreading: float = 0.0,
-    meshed: float = 8.0,
+    meshed: float = 16.0,
     full_distance: bool = True,
     adversarial: bool = False,
     critic_rate: float = 2e-4,

@@ -75,11 +75,13 @@ def test_spread_is_zero_for_one_picture():
     np.testing.assert_allclose(losses.spread(two), [1, 1], rtol=1e-4)
 
 
-def test_a_mesh_is_the_mean_of_the_members():
+def test_a_mesh_is_the_mean_of_the_members_and_of_two_grids():
     image = jnp.zeros((2, 64, 64, 3))
     grid = jnp.tile(jnp.eye(16)[..., None] / 8, (4, 4, 3))
     found = losses.expected_mesh(image, jnp.stack([image, image + grid]))
-    np.testing.assert_allclose(found, [1 / 64 / 16 / 2] * 2, rtol=1e-5)
+    # Seen by blocks of 8, a diagonal of 16 is one of 8 in every second block.
+    expected = (1 / 64 / 16 + 1 / 256 / 8) / 2 / 2
+    np.testing.assert_allclose(found, [expected] * 2, rtol=1e-5)
 
 
 def _case():
