@@ -10,9 +10,9 @@ python -m train configs/refiner.py --workdir runs/four --data FOLDER \
     --set init_from=refiner teacher=refiner few=4
 
 What it is to be compared with, in the same steps and with the same network and perceptual loss:
-a refiner that samples nothing, --set deterministic=true, one that samples the image and not the
-residual, --set direct=true, and CDC, which does so and is not told of a decoded picture either,
---set direct=true told=false.
+a refiner that samples nothing, --set deterministic=true; CDC, which samples the image itself
+and has no picture to begin with, --set direct=true; and one that samples the image but is told
+of the picture, --set direct=true told=true.
 """
 
 from typing import Any
@@ -31,7 +31,7 @@ def experiment(
     init_from: str = "pyramid-3",
     deterministic: bool = False,
     direct: bool = False,
-    told: bool = True,
+    told: bool | None = None,
     teacher: str | None = None,
     few: int = 0,
     rho: float | None = None,
@@ -64,7 +64,7 @@ def experiment(
         rho = 0.0 if few else 0.9
     kind = dict(direct=True) if direct else {}
     kind |= dict(deterministic=True) if deterministic else {}
-    kind |= {} if told else dict(told=False)
+    kind |= {} if told is None else dict(told=told)
     network = perceptual("st-lpips-alex") if rho else None
     edge = (crop - middle) // 2
 
@@ -107,5 +107,6 @@ def base_of(model: str) -> dict[str, Any]:
     described = card(model)
     settings, kind = described["settings"], described["builder"].partition(".")[0]
     if kind == "refined":
-        return {name: settings[name] for name in ("base", "settings") if name in settings}
+        kept = ("base", "settings", "direct", "told")
+        return {name: settings[name] for name in kept if name in settings}
     return dict(base=kind, settings=settings)

@@ -40,7 +40,7 @@ def experiment(
     schedule = optax.linear_schedule(0.0, learning_rate, warmup)
     return Experiment(
         name="rescdc",
-        spec=Spec("refined.cdc", dict(direct=True, told=False) if direct else {}),
+        spec=Spec("refined.cdc", dict(direct=True) if direct else {}),
         assembly=dict(joint=True),
         loss=residual_diffusion(
             perceptual("st-lpips-alex").distance if rho else None,

@@ -36,7 +36,7 @@ def experiment(
     alpha: float = 0.5,
     consistent: float = 1.0,
     spreading: float = 0.0,
-    meshed: float = 16.0,
+    meshed: float | None = None,
     full_distance: bool = True,
     adversarial: bool = False,
     critic_rate: float = 2e-4,
@@ -68,7 +68,8 @@ def experiment(
         drawn: share of members whose detail is drawn; that of the others is the mean.
         metric, metric_path: of `jaxlic.metrics.perceptual`; `none` for no perceptual term.
         views: the distance is taken in several views, which fits the one network less.
-        alpha, consistent, spreading, meshed, full_distance: as of `synonymous_loss`.
+        alpha, consistent, spreading, meshed, full_distance: as of `synonymous_loss`; `meshed`
+            is 16 for `sic.lapped` unless it is given, and 0 for others, which have no grid.
         adversarial: trains against a `PatchCritic`, which learns at `critic_rate`.
         decoder_only: trains synthesis and fine planes alone. What a file needs up to the
             last coarse level then stays as in `init_from`, and `--parent` shares it.
@@ -116,7 +117,7 @@ def experiment(
             alpha=alpha,
             consistent=consistent,
             spreading=spreading,
-            meshed=meshed,
+            meshed=16.0 * (builder == "sic.lapped") if meshed is None else meshed,
             full_distance=full_distance,
             against=adversarial,
         ),

@@ -25,7 +25,7 @@ FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 DEFAULT_QUALITY = 80
 QUALITIES = (30, 95)
 
-_GREY = 4  # Levels between the colours of a pixel that files make of grey by rounding.
+_ROUNDING = 2  # Levels between the colours of a pixel that files make of grey.
 _NOTE = re.compile(r"jaxlic ([\w.-]{1,60}) ([0-9a-f]{8}) ([24]) (\d{1,6})x(\d{1,6})")
 
 
@@ -97,7 +97,8 @@ class ImageRescaler:
         """
         forks.check()
         _check(image)
-        return _coloured_as(image, self._rescaler.downscale(self.model.params, image))
+        small = self._rescaler.downscale(self.model.params, image)
+        return small if np.ptp(image, axis=-1).any() else _grey(small)
 
     def upscale(
         self,
@@ -135,7 +136,7 @@ class ImageRescaler:
                 f"{thumbnail.shape[1]}x{thumbnail.shape[0]}"
             )
         grown = self._rescaler.upscale(self.model.params, thumbnail, shape, latent, seed)
-        return _coloured_as(thumbnail, grown)
+        return grown if np.ptp(thumbnail, axis=-1).max() > _ROUNDING else _grey(grown)
 
     def reduced(self, shape: tuple[int, int]) -> tuple[int, int]:
         """Shape of the thumbnail of an image of this shape."""
@@ -224,20 +225,19 @@ def restore(
         if rescaler.reduced(note.shape) == picture.rgb.shape[:2]:
             shape = note.shape
         elif rescaler.reduced(note.shape[::-1]) == picture.rgb.shape[:2]:
-            shape = note.shape[::-1]
-            notes.append("turned since it was made")
+            whole = all(n % wanted == 0 for n in note.shape)
+            edge = "" if whole else ": rows or columns at its edge may repeat the last"
+            notes.append(f"turned since it was made{edge}")
         else:
             notes.append("resized or cropped since it was made: enlarged as it is")
     rgb = rescaler.upscale(picture.rgb, shape, latent=latent, seed=seed, max_pixels=max_pixels)
     return Picture(rgb, None, picture.icc, tuple(notes))
 
 
-def _coloured_as(source: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """The image, without colours if the source has none."""
-    if np.ptp(source, axis=-1).max() > _GREY:
-        return image
-    grey = np.rint(image.mean(axis=-1, keepdims=True)).astype(np.uint8)
-    return grey.repeat(3, axis=-1)
+def _grey(image: np.ndarray) -> np.ndarray:
+    """The mean of the colours."""
+    total = image.sum(axis=-1, keepdims=True, dtype=np.uint16)
+    return ((total + 1) // 3).astype(np.uint8).repeat(3, axis=-1)
 
 
 def _check(image: np.ndarray) -> None:

@@ -72,8 +72,8 @@ def test_tiles_are_the_whole(refined, decoded, sampler):
 
 def test_what_is_not_told_of_the_picture_does_not_look_at_it(refined, decoded):
     direct, cdc = (
-        assemble(Spec(SPEC.builder, {**SPEC.settings, "direct": True, "told": told}))
-        for told in (True, False)
+        assemble(Spec(SPEC.builder, {**SPEC.settings, "direct": True, **more}))
+        for more in ({"told": True}, {})
     )
     steps = ddim(grid(cosine, 2, start=0.9))
     image, y_hat = decoded

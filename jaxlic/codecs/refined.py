@@ -211,7 +211,7 @@ def refined(
     deviation: tuple[float, float] = (9.0, 1.5),
     direct: bool = False,
     deterministic: bool = False,
-    told: bool = True,
+    told: bool | None = None,
 ) -> Refined:
     """The small refiner: 38 kMAC a pixel an evaluation, 3.9 million parameters.
 
@@ -220,7 +220,7 @@ def refined(
         settings: of the base.
         widths, depths, embedding: as of `DenoisingUNet`.
         deviation, direct, deterministic, told: as of `Refined`; with `direct` the deviation
-            is that of images.
+            is that of images, and the network is told if this says so alone.
 
     Raises:
         ValueError: for another base.
@@ -232,11 +232,15 @@ def refined(
     network = DenoisingUNet((widths[0], widths[1], widths[2]), levels, embedding)
     unit = (_OF_IMAGES, _OF_IMAGES) if direct else (deviation[0], deviation[1])
     base_codec = make(**(settings or {}))
+    told = not direct if told is None else told
     return Refined(base_codec, network, unit, direct, halo(levels), deterministic, told)
 
 
 def cdc(
-    *, deviation: tuple[float, float] = (9.0, 1.5), direct: bool = False, told: bool = True
+    *,
+    deviation: tuple[float, float] = (9.0, 1.5),
+    direct: bool = False,
+    told: bool | None = None,
 ) -> Refined:
     """The published size, for GPUs: encoder, U-Net and context decoder of CDC (`nn/cdc.py`).
 
@@ -255,6 +259,7 @@ def cdc(
         halo=256,
     )
     unit = (_OF_IMAGES, _OF_IMAGES) if direct else (deviation[0], deviation[1])
+    told = not direct if told is None else told
     return Refined(base, CdcUNet(), unit, direct, CDC_HALO, told=told)
 
 

@@ -28,7 +28,7 @@ import jax.numpy as jnp
 
 from jaxlic.core import Batch, Loss, Metrics, Reconstruction
 from jaxlic.losses import adversarial
-from jaxlic.ops.distortion import mesh
+from jaxlic.ops.distortion import repeated_error
 
 PAPER_LEVELS = 16
 Distance = Callable[[jax.Array, jax.Array], jax.Array]  # Two `[N, H, W, 3]` to `[N]`.
@@ -70,14 +70,15 @@ def expected_squared_error(image: jax.Array, members: jax.Array) -> jax.Array:
 
 
 def expected_mesh(image: jax.Array, members: jax.Array) -> jax.Array:
-    """`E_j[mesh(x, x_j)]` of `ops.distortion`, of members `[M, B, H, W, 3]`.
+    """`E_j[r(x, x_j)]`, r the `ops.distortion.repeated_error`, of members `[M, B, H, W, 3]`.
 
-    The mean over the two grids that a lapped transform of 16 with one of 8 may leave, each in
-    windows of 4x4 blocks. Ours, not the paper's, whose transforms have no grid.
+    The mean over the two grids that a lapped transform of 16 with one of 8 may leave. A
+    sixteenth of all other error is in it too. Ours, not the paper's: what has no grid leaves
+    no mesh.
     """
 
     def of(member: jax.Array) -> jax.Array:
-        found = (mesh(image, member, period=p, window=4 * p) for p in (8, 16))
+        found = (repeated_error(image, member, period=p) for p in (8, 16))
         return sum(found, jnp.zeros(len(image))) / 2
 
     return jnp.mean(jax.vmap(of)(members), axis=0)
@@ -204,7 +205,7 @@ def synonymous_loss(
             "spread": spread(members),
         }
         if meshed:
-            metrics["mesh"] = 255 * jnp.sqrt(repeated)
+            metrics["level_mesh"] = 255 * jnp.sqrt(repeated)
         if consistent:
             again = consistency(aux["latents"], aux["again"], aux["sent"])
             value += consistent * again

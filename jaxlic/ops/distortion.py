@@ -22,29 +22,56 @@ def mse(x: jax.Array, y: jax.Array) -> jax.Array:
     return jnp.mean(jnp.square(x - y), axis=(1, 2, 3))
 
 
-def mesh(x: jax.Array, y: jax.Array, *, period: int = 16, window: int = 64) -> jax.Array:
-    """Mean square of the error that a grid repeats: `mean_w mean_u (mean_k e(w, k, u))^2`.
+def mesh(x: jax.Array, y: jax.Array) -> jax.Array:
+    """Mean square of the error that repeats every 16 pixels: what a synthesis draws into skies.
 
-    Pixel u of block k of window w lies at the same place of the grid for all k. Texture in the
-    wrong place averages out over the blocks of a window; what every block has stays, such as
-    the mesh that a synthesis draws in a sky, or the edges of JPEG's blocks, which distances of
-    features hardly see. (Ours.) Noise keeps one part in (window / period)^2.
+    Distances of features hardly see it. The edges of JPEG's blocks are none: their sign is not
+    the same from block to block. (Ours.) It is `repeated_error` less what error without
+    a grid leaves there, one part in the 16 blocks of a window: an estimate without bias, zero
+    where it would be negative.
 
     Args:
-        x, y: `[B, H, W, C]`; whole windows count, or whole periods of what is smaller than one.
-        period: of the grid, pixels.
-        window: pixels, a multiple of the period.
+        x, y: `[B, H, W, C]`.
 
     Raises:
-        ValueError: if the shapes differ or a side is below the period.
+        ValueError: if the shapes differ or a side is below 64 pixels.
     """
-    _check(x, y, period)
-    rows, columns = (n - n % (window if n >= window else period) for n in x.shape[1:3])
-    down, across = min(rows, window) // period, min(columns, window) // period
-    error = (x - y)[:, :rows, :columns]
-    shape = (rows // (down * period), down, period, columns // (across * period), across)
-    error = error.reshape(len(error), *shape, period, -1)
-    return jnp.mean(jnp.square(jnp.mean(error, axis=(2, 5))), axis=(1, 2, 3, 4, 5))
+    _check(x, y, 64)
+    blocks = 16
+    error = _windows(x - y, 16, 4)
+    flat = error - jnp.mean(error, axis=(2, 3, 5, 6), keepdims=True)
+    other = jnp.mean(jnp.square(flat), axis=(1, 2, 3, 4, 5, 6, 7))
+    return jnp.maximum(blocks * repeated_error(x, y) - other, 0) / (blocks - 1)
+
+
+def repeated_error(
+    x: jax.Array, y: jax.Array, *, period: int = 16, blocks: int = 4
+) -> jax.Array:
+    """`mean_w mean_u (mean_k e(w, k, u) - mean_uk e(w, k, u))^2`: error in step with a grid.
+
+    Pixel u of block k of window w lies at the same place of the grid for all k. Texture in the
+    wrong place averages out over the blocks of a window, of which one part in `blocks^2`
+    is left; what every block has stays. Windows' means do not count.
+
+    Args:
+        x, y: `[B, H, W, C]`; whole windows count.
+        period: of the grid, pixels.
+        blocks: along a window's side.
+
+    Raises:
+        ValueError: if the shapes differ or a side is below that of a window.
+    """
+    _check(x, y, period * blocks)
+    repeated = jnp.mean(_windows(x - y, period, blocks), axis=(2, 5))
+    repeated -= jnp.mean(repeated, axis=(2, 4), keepdims=True)
+    return jnp.mean(jnp.square(repeated), axis=(1, 2, 3, 4, 5))
+
+
+def _windows(a, period, blocks):
+    """`[B, H, W, C]` to `[B, rows, blocks, period, columns, blocks, period, C]`."""
+    rows, columns = (n // (period * blocks) for n in a.shape[1:3])
+    a = a[:, : rows * period * blocks, : columns * period * blocks]
+    return a.reshape(len(a), rows, blocks, period, columns, blocks, period, -1)
 
 
 def psnr(x: jax.Array, y: jax.Array) -> jax.Array:

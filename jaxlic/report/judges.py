@@ -20,7 +20,7 @@ SET = "fd-effnetlite0"  # Of all images together.
 JND = ("jnd_share", "jnd_excess")
 AGREEMENT = "agreement-effnetlite0"  # Whether a network still sees the same.
 NAMES = ("ms-ssim", "gmsd", "mesh", "jnd", "st-lpips", *METRICS, SET, AGREEMENT)
-_SMALLEST = {"ms-ssim": 161, "gmsd": 4, "mesh": 16}
+_SMALLEST = {"ms-ssim": 161, "gmsd": 4, "mesh": 64}
 _PLAIN: dict[str, Callable[..., jax.Array]] = {
     "ms-ssim": distortion.ms_ssim,
     "gmsd": distortion.gmsd,
@@ -106,8 +106,11 @@ def judge(wanted: dict[str, str | None]) -> Judge:
     last: dict[str, Any] = {}  # An original comes again at every quality.
 
     def of(image: np.ndarray, back: np.ndarray) -> dict[str, float]:
-        if last.get("image") is not image:
-            last.update(image=image, known=features(image))
+        if image.shape != back.shape:
+            raise ValueError(f"images of {image.shape} and {back.shape} cannot be compared")
+        if not last or not np.array_equal(last["image"], image):
+            last.clear()  # Features take much memory: those of one original at a time.
+            last.update(image=image.copy(), known=features(image))
         return {k: float(v) for k, v in measure(image, last["known"], back).items()}
 
     return of
@@ -126,8 +129,8 @@ def agreement(answer: Callable[[np.ndarray], Any], name: str = "agreement") -> J
     last: dict[str, Any] = {}
 
     def compare(image: np.ndarray, back: np.ndarray) -> dict[str, float]:
-        if last.get("image") is not image:
-            last.update(image=image, answer=answer(image))
+        if not last or not np.array_equal(last["image"], image):
+            last.update(image=image.copy(), answer=answer(image))
         return {name: float(bool(answer(back) == last["answer"]))}
 
     return compare

@@ -10,7 +10,6 @@ PAIRS = {
     "ssim": metrics.ssim,
     "ms_ssim": metrics.ms_ssim,
     "gmsd": metrics.gmsd,
-    "mesh": metrics.mesh,
 }
 
 

@@ -90,30 +90,41 @@ def test_both_implementations_of_ssim_agree(photo):
     assert float(ours[0]) == pytest.approx(scores.ssim_luma(photo, other), abs=1e-5)
 
 
-@pytest.mark.parametrize("size", [128, 192, 48])
+@pytest.mark.parametrize("size", [64, 130, 192])
 def test_a_mesh_is_what_every_block_has(size):
     rng = np.random.default_rng(0)
     image = jnp.asarray(rng.uniform(size=(2, size, size, 3)), jnp.float32)
-    pattern = jnp.asarray(rng.normal(scale=0.02, size=(16, 16, 3)), jnp.float32)
-    grid = jnp.tile(pattern, (size // 16, size // 16, 1))
-    found = distortion.mesh(image, image + grid)
-    np.testing.assert_allclose(found, [jnp.mean(jnp.square(pattern))] * 2, rtol=1e-4)
-    # Of noise a window of b blocks keeps one part in b.
+    pattern = rng.normal(scale=0.02, size=(16, 16, 3))
+    pattern = jnp.asarray(pattern - pattern.mean(axis=(0, 1)), jnp.float32)
+    grid = jnp.tile(pattern, (size // 16 + 1, size // 16 + 1, 1))[:size, :size]
+    energy = [jnp.mean(jnp.square(pattern))] * 2
+    for measure in (distortion.repeated_error, distortion.mesh):
+        np.testing.assert_allclose(measure(image, image + grid), energy, rtol=1e-4)
+        np.testing.assert_allclose(measure(image, image + 0.1), [0, 0], atol=1e-9)
+        # Elsewhere it may be the opposite.
+        sign = jnp.where(jnp.arange(size) < 64, 1, -1)[None, :, None]
+        np.testing.assert_allclose(measure(image, image + sign * grid), energy, rtol=1e-4)
+    # Of noise a window keeps one part in its blocks, and that is no mesh.
     noise = image + jnp.asarray(rng.normal(scale=0.02, size=image.shape), jnp.float32)
-    kept = distortion.mse(image, noise) / (min(size, 64) // 16) ** 2
-    np.testing.assert_allclose(distortion.mesh(image, noise), kept, rtol=0.1)
-    # Elsewhere it may be the opposite.
-    sign = jnp.where(jnp.arange(size) < 64, 1, -1)[None, :, None]
-    np.testing.assert_allclose(distortion.mesh(image, image + sign * grid), found, rtol=1e-4)
+    kept = distortion.mse(image, noise) / 16
+    np.testing.assert_allclose(distortion.repeated_error(image, noise), kept, rtol=0.1)
+    assert (distortion.mesh(image, noise) < 0.1 * kept).all()
+    both = distortion.mesh(image, noise + grid)
+    np.testing.assert_allclose(both, energy, rtol=0.1)
+
+
+def test_a_grid_of_another_period_is_another_mesh():
+    image = jnp.zeros((1, 64, 64, 3))
+    grid = jnp.tile(jnp.eye(8)[..., None], (8, 8, 3))
+    found = [distortion.repeated_error(image, grid[None], period=n) for n in (8, 16)]
+    np.testing.assert_allclose(found, [[1 / 8 - 1 / 64]] * 2, rtol=1e-5)
+    odd = jnp.tile(jnp.eye(12)[..., None], (6, 6, 3))[:64, :64]
+    assert distortion.repeated_error(image, odd[None], period=8) < found[0] / 4
 
 
 def test_what_does_not_fill_a_window_has_no_mesh():
     image = jnp.zeros((1, 70, 150, 3))
-    np.testing.assert_array_equal(
-        distortion.mesh(image, image.at[:, 64:].set(1).at[:, :, 128:].set(1)), [0]
-    )
-    np.testing.assert_array_equal(
-        distortion.mesh(image[:, :30, :20], image[:, :30, :20] + 1), [1]
-    )
-    with pytest.raises(ValueError, match="16 pixels"):
-        distortion.mesh(image[:, :15], image[:, :15])
+    far = jnp.tile(jnp.eye(16)[..., None], (5, 10, 3))[:70, :150].at[:64, :128].set(0)
+    np.testing.assert_array_equal(distortion.mesh(image, image + far), [0])
+    with pytest.raises(ValueError, match="64 pixels"):
+        distortion.mesh(image[:, :63], image[:, :63])

@@ -1,9 +1,10 @@
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxlic.errors import ModelError
 from jaxlic.files.weights import save_arrays
-from jaxlic.metrics import frechet
+from jaxlic.metrics import frechet, perceptual
 from jaxlic.report import anchors, evaluation, judges
 from tests.conftest import DATA
 from tests.metrics.test_efficientnet import random_arrays
@@ -18,11 +19,30 @@ def test_measures_are_added_to_the_records():
     low, high = evaluation.evaluate([FILE], codecs, judge=judge)
     assert set(judges.columns(list(SHIPS))) <= set(low)
     assert low["ms_ssim"] < high["ms_ssim"] < 1
-    for name in ("gmsd", "mesh", "st_lpips", "jnd_share", "jnd_excess"):
+    assert 0 <= high["mesh"] < 1 and 0 <= low["mesh"] < 1
+    for name in ("gmsd", "st_lpips", "jnd_share", "jnd_excess"):
         assert 0 < high[name] < low[name] < 5
     tiny = np.zeros((20, 20, 3), np.uint8)
     assert np.isnan(judge(tiny, tiny)["ms_ssim"]) and judge(tiny, tiny)["gmsd"] == 0
     assert judges.judge({})(tiny, tiny) == {}
+
+
+def test_an_original_is_known_by_its_pixels():
+    judge, distance = judges.judge({"st-lpips": None}), perceptual().distance
+    rng = np.random.default_rng(0)
+    one, other, back = rng.integers(0, 256, (3, 48, 64, 3), dtype=np.uint8)
+
+    def expected(image):
+        x, y = (jnp.asarray(a[None] / np.float32(255)) for a in (back, image))
+        return pytest.approx(float(distance(x, y)[0]), rel=1e-4)
+
+    buffer = one.copy()
+    for image in (one, other, one):
+        assert judge(image, back) == {"st_lpips": expected(image)}
+        buffer[:] = image
+        assert judge(buffer, back) == {"st_lpips": expected(image)}
+    with pytest.raises(ValueError, match="cannot be compared"):
+        judge(one, back[:, :63])
 
 
 def test_names_and_files():
