@@ -45,15 +45,18 @@ class How(NamedTuple):
             two draw texture, and from four on smooth pictures get grain.
         strength: how much of what is drawn is added, 0 to 1.
         seed: of the noise, 0 or more.
+        noise: its deviation, 0 to 1, over the one that was trained for; less gives less grain.
     """
 
     steps: int = 2
     strength: float = 1.0
     seed: int = 0
+    noise: float = 0.8
 
     def text(self) -> str:
         """For captions."""
-        return f"steps {self.steps}, strength {self.strength:g}, seed {self.seed}"
+        how = f"steps {self.steps}, strength {self.strength:g}, noise {self.noise:g}"
+        return f"{how}, seed {self.seed}"
 
 
 def refiner_for(
@@ -215,6 +218,7 @@ def _refined(refiner, image, y_hat, quality, how, auto, budget, tell):
         ddim(levels),
         jax.random.key(how.seed, impl="threefry2x32"),
         strength=how.strength,
+        noise=how.noise,
         edge=edge,
         chosen=chosen,
         tell=lambda evaluations: tell(next(done), len(chosen) * how.steps),
@@ -238,6 +242,8 @@ def _check(how, budget):
         raise Error(f"steps must be 1 to {MAX_STEPS}, got {how.steps}")
     if not 0 <= how.strength <= 1:
         raise Error(f"strength must be in [0, 1], got {how.strength}")
+    if not 0 <= how.noise <= 1:
+        raise Error(f"noise must be in [0, 1], got {how.noise}")
     if not 0 <= how.seed < 2**31:
         raise Error(f"seed must be 0 or more and below 2**31, got {how.seed}")
     if budget is not None and not 0 < budget < float("inf"):

@@ -61,8 +61,8 @@ def test_the_caption_says_what_was_drawn(loaded, data):
     found = refiner.decode(*loaded, data, How(2, 0.5, 7))
     assert found.rgb.shape == plain.rgb.shape and (found.rgb != plain.rgb).mean() > 0.1
     expected = (
-        "jaxlic: 100 % of the pixels refined, steps 2, strength 0.5, seed 7: what that adds "
-        "is drawn, and not in the file; model refiner"
+        "jaxlic: 100 % of the pixels refined, steps 2, strength 0.5, noise 0.8, seed 7: what "
+        "that adds is drawn, and not in the file; model refiner"
     )
     assert found.text.startswith(expected)
     assert "drawn, and not in the file" in found.notes[-1]
@@ -70,6 +70,13 @@ def test_the_caption_says_what_was_drawn(loaded, data):
     np.testing.assert_array_equal(found.rgb, again.rgb)
     other = refiner.decode(*loaded, data, How(2, 0.5, 8))
     assert (found.rgb != other.rgb).mean() > 0.1
+
+
+def test_without_noise_every_seed_gives_the_same(loaded, data):
+    one, other = (refiner.decode(*loaded, data, How(2, seed=s, noise=0.0)) for s in (1, 2))
+    np.testing.assert_array_equal(one.rgb, other.rgb)
+    full = refiner.decode(*loaded, data, How(2, seed=1, noise=1.0))
+    assert (full.rgb != one.rgb).mean() > 0.1
 
 
 def test_without_strength_it_is_the_plain_picture(loaded, data):
@@ -128,6 +135,8 @@ def test_what_is_missing_is_predicted_from_what_is_there(photo):
         (How(0), None),
         (How(65), None),
         (How(strength=1.1), None),
+        (How(noise=1.1), None),
+        (How(noise=-0.1), None),
         (How(seed=-1), None),
         (How(), 0.0),
         (How(), float("nan")),
@@ -188,7 +197,7 @@ def test_the_command_refines(folders, data, tmp_path, capsys):
     out = tmp_path / "a.png"
     assert main(["decompress", "--refine", str(file), *common, "--steps", "1"]) == 0
     assert "100 % of the pixels refined, steps 1" in capsys.readouterr().err
-    assert "steps 1, strength 1, seed 0" in Image.open(out).text["Description"]
+    assert "steps 1, strength 1, noise 0.8, seed 0" in Image.open(out).text["Description"]
     first = images.read_rgb(out)
     again = ["decompress", str(file), "--refine", *common, "--steps", "1", "-f", "--seed", "5"]
     assert main(again) == 0
@@ -203,6 +212,7 @@ def test_the_command_refines(folders, data, tmp_path, capsys):
     [
         (["--steps", "2"], "go with --refine"),
         (["--budget", "2"], "go with --refine"),
+        (["--noise", "0.5"], "go with --refine"),
         (["--refine", "--strict"], "goes with --seed alone"),
         (["--refine", "--level", "0"], "goes with --seed alone"),
         (["--refine", "--steps", "0"], "steps must be 1 to 64"),

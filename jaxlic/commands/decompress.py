@@ -111,6 +111,13 @@ def _add_refining(parser: Any) -> None:
         help="how much is added, 0 to 1, default 1: less is nearer to the original in error",
     )
     group.add_argument(
+        "--noise",
+        type=options.strength,
+        metavar="G",
+        help="how much noise drawing begins with, 0 to 1, default 0.8: less gives less grain; "
+        "0 draws nothing, and sharpens",
+    )
+    group.add_argument(
         "--budget",
         type=options.positive,
         metavar="SECONDS",
@@ -144,11 +151,13 @@ def run(args: argparse.Namespace) -> int:
 
     todo = jobs(args, find, ".png", numbered if several else None)
     images_alone([target for _, target in todo.jobs])
-    asked = (args.steps, args.strength, args.budget, args.refiner)
+    asked = (args.steps, args.strength, args.noise, args.budget, args.refiner)
     if args.refine:
         return _refined(args, todo)
     if any(value is not None for value in asked):
-        raise UsageError("--steps, --strength, --budget and --refiner go with --refine")
+        raise UsageError(
+            "--steps, --strength, --noise, --budget and --refiner go with --refine"
+        )
     if args.samples == 0 or (args.map and args.samples == 1):
         least = 2 if args.map else 1
         raise UsageError(f"--samples must be {least} or more, got {args.samples}")
@@ -227,7 +236,7 @@ def _refined(args: argparse.Namespace, todo: Todo) -> int:
     from jaxlic.commands.code import builders_in
 
     builders = builders_in(args.code)
-    asked = {"steps": args.steps, "strength": args.strength, "seed": args.seed}
+    asked = {name: getattr(args, name) for name in ("steps", "strength", "seed", "noise")}
     how = refiner.How(**{name: a for name, a in asked.items() if a is not None})
     if not 1 <= how.steps <= refiner.MAX_STEPS:
         raise UsageError(f"steps must be 1 to {refiner.MAX_STEPS}, got {how.steps}")

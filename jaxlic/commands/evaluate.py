@@ -61,11 +61,10 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--metrics",
         default="",
-        help="more measures, by comma: ms-ssim, gmsd, mesh (error that repeats on a grid, in "
-        "levels of 255), st-lpips, jnd (share of pixels beyond their just-noticeable "
-        "difference, and mean excess); with a file each, for networks that do not ship: "
-        "st-lpips-vgg=FILE, lpips-alex=FILE, lpips-vgg=FILE, dists=FILE, fd-effnetlite0=FILE, "
-        "agreement-effnetlite0=FILE "
+        help="more measures, by comma: ms-ssim, gmsd, st-lpips, mesh (error that repeats on a "
+        "grid), jnd (share of pixels beyond their just-noticeable difference, mean excess); of "
+        "networks that do not ship, each with a file: st-lpips-vgg=FILE, lpips-alex=FILE, "
+        "lpips-vgg=FILE, dists=FILE, fd-effnetlite0=FILE, agreement-effnetlite0=FILE "
         "(python -m jaxlic.metrics.convert --help)",
     )
     parser.add_argument(

@@ -15,6 +15,7 @@ import argparse
 import json
 import pathlib
 import time
+from itertools import product
 from typing import Any
 
 import jax
@@ -42,6 +43,7 @@ def main() -> None:
     parser.add_argument("--samplers", default="ddim")
     parser.add_argument("--starts", default=str(refiner.START))
     parser.add_argument("--strengths", default="1")
+    parser.add_argument("--noises", default=str(refiner.How().noise))
     parser.add_argument("--anchors", default="")
     parser.add_argument("--metrics", default="ms-ssim,st-lpips")
     parser.add_argument("--json", type=pathlib.Path)
@@ -72,7 +74,9 @@ def main() -> None:
                 note(f"{quality:g} {anchor}", image, back, bpp=bpp * len(other) / len(data))
             for name, model in loaded:
                 for label, steps in _tables(args, model.codec.refiner.deterministic):
-                    for strength in map(float, args.strengths.split(",")):
+                    for strength, noise in product(
+                        *(map(float, a.split(",")) for a in (args.strengths, args.noises))
+                    ):
                         began = time.perf_counter()
                         picture = refining.refine(
                             model.codec,
@@ -83,10 +87,11 @@ def main() -> None:
                             steps,
                             jax.random.key(0),
                             strength=strength,
+                            noise=noise,
                         )
                         took = time.perf_counter() - began
-                        key = f"{quality:g} {pathlib.Path(name).name} {label} {strength:g}"
-                        note(key, image, picture, bpp=bpp, seconds=took)
+                        called = f"{pathlib.Path(name).name} {label} {strength:g} {noise:g}"
+                        note(f"{quality:g} {called}", image, picture, bpp=bpp, seconds=took)
         print(path.name, flush=True)
     result: dict[str, Any] = {
         key: {name: float(np.mean([r[name] for r in rows])) for name in rows[0]}
