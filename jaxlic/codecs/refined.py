@@ -68,7 +68,7 @@ class Refined(NamedTuple):
         deviation: of the residual at quality 1 and 100, in levels of 255; log-linear between.
         direct: what the network learns is the image itself, less grey: what CDC does, to
             compare with.
-        told: the network is given the base's picture. CDC has none.
+        told: the network is given the base's picture; None for unless `direct`, as in CDC.
         halo: of the network.
         deterministic: there is neither time nor noise: the network is trained to estimate the
             residual from z = 0, which is what a refiner without diffusion does.
@@ -80,7 +80,7 @@ class Refined(NamedTuple):
     direct: bool = False
     halo: int = 192
     deterministic: bool = False
-    told: bool = True
+    told: bool | None = None
 
 
 def refined_codec(
@@ -107,6 +107,7 @@ def refined_codec(
         few: steps of the student's sampler.
     """
     base = transform_codec(module.base)
+    told = not module.direct if module.told is None else module.told
 
     def init(image: jax.Array, key: jax.Array) -> Params:
         params = base.init(image, key)
@@ -138,7 +139,7 @@ def refined_codec(
         x_hat = rec.x_hat if joint else to_8_bits(rec.x_hat)
         y_hat = rec.aux["y_hat"]
         scale = deviation(quality, module.deviation)[:, None, None, None]
-        start, seen = grey(x_hat, module.direct), grey(x_hat, not module.told)
+        start, seen = grey(x_hat, module.direct), grey(x_hat, not told)
         residual = (image - stop_gradient(start)) / scale
         eps = jax.random.normal(prng.stream(key, "eps"), image.shape)
         levels = _log_snrs(key, len(image), schedule, few)
@@ -170,7 +171,7 @@ def refined_codec(
     def denoise(params, z, log_snr, x_hat, y_hat, quality, size):
         def one(z, x_hat, y_hat, quality, size):
             x_hat, quality, level = x_hat[None] / 255, quality[None], log_snr[None]
-            start, seen = grey(x_hat, module.direct), grey(x_hat, not module.told)
+            start, seen = grey(x_hat, module.direct), grey(x_hat, not told)
             v = evaluate(params, z[None], level, seen, y_hat[None], quality, size)
             estimate = predicted("v", v, z[None], level).x
             scale = deviation(quality, module.deviation)[:, None, None, None]
@@ -220,7 +221,7 @@ def refined(
         settings: of the base.
         widths, depths, embedding: as of `DenoisingUNet`.
         deviation, direct, deterministic, told: as of `Refined`; with `direct` the deviation
-            is that of images, and the network is told if this says so alone.
+            is that of images.
 
     Raises:
         ValueError: for another base.
@@ -232,7 +233,6 @@ def refined(
     network = DenoisingUNet((widths[0], widths[1], widths[2]), levels, embedding)
     unit = (_OF_IMAGES, _OF_IMAGES) if direct else (deviation[0], deviation[1])
     base_codec = make(**(settings or {}))
-    told = not direct if told is None else told
     return Refined(base_codec, network, unit, direct, halo(levels), deterministic, told)
 
 
@@ -259,7 +259,6 @@ def cdc(
         halo=256,
     )
     unit = (_OF_IMAGES, _OF_IMAGES) if direct else (deviation[0], deviation[1])
-    told = not direct if told is None else told
     return Refined(base, CdcUNet(), unit, direct, CDC_HALO, told=told)
 
 
