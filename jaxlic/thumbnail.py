@@ -16,7 +16,7 @@ import numpy as np
 from jaxlic import forks, models
 from jaxlic.core import Rescaler
 from jaxlic.errors import Error, ImageError
-from jaxlic.files import classic, images
+from jaxlic.files import classic, held, images
 from jaxlic.files.images import Picture
 from jaxlic.files.opening import check_size
 from jaxlic.models import Model
@@ -98,7 +98,7 @@ class ImageRescaler:
         forks.check()
         _check(image)
         small = self._rescaler.downscale(self.model.params, image)
-        return small if np.ptp(image, axis=-1).any() else _grey(small)
+        return held.greyed(small) if held.is_grey(image) else small
 
     def upscale(
         self,
@@ -136,7 +136,8 @@ class ImageRescaler:
                 f"{thumbnail.shape[1]}x{thumbnail.shape[0]}"
             )
         grown = self._rescaler.upscale(self.model.params, thumbnail, shape, latent, seed)
-        return grown if np.ptp(thumbnail, axis=-1).max() > _ROUNDING else _grey(grown)
+        grey = np.ptp(thumbnail, axis=-1).max() <= _ROUNDING
+        return held.greyed(grown) if grey else grown
 
     def reduced(self, shape: tuple[int, int]) -> tuple[int, int]:
         """Shape of the thumbnail of an image of this shape."""
@@ -232,12 +233,6 @@ def restore(
             notes.append("resized or cropped since it was made: enlarged as it is")
     rgb = rescaler.upscale(picture.rgb, shape, latent=latent, seed=seed, max_pixels=max_pixels)
     return Picture(rgb, None, picture.icc, tuple(notes))
-
-
-def _grey(image: np.ndarray) -> np.ndarray:
-    """The mean of the colours."""
-    total = image.sum(axis=-1, keepdims=True, dtype=np.uint16)
-    return ((total + 1) // 3).astype(np.uint8).repeat(3, axis=-1)
 
 
 def _check(image: np.ndarray) -> None:
