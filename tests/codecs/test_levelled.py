@@ -16,6 +16,7 @@ from jaxlic.entropy.range_coder import CONSTRICTION
 from jaxlic.errors import BitstreamError, ModelError
 from jaxlic.models import Spec, assemble, build, load_model
 from tests.levelled import LEVELLED, LEVELS, QUALITY, folder, levelled
+from tests.random_params import random_params
 
 SHAPE = (128, 64)
 
@@ -186,9 +187,10 @@ def test_damaged_levels_are_refused_or_finite(payloads):
 
 
 def test_forward_draws_members_at_levels_of_their_own(photo):
-    codec = assemble(LEVELLED, samples=2)
+    spec = Spec(LEVELLED.builder, LEVELLED.settings | dict(passes=[1, 1, 1], planes=1))
+    codec, levels = assemble(spec, samples=2), build(spec).levels
     x = jnp.asarray(np.stack([photo[:64, :64], photo[64:128, :64]]) / np.float32(255))
-    _, params, _ = levelled()
+    params = random_params(codec.init, x[:1], jax.random.key(0), scale=0.03)
 
     def cost(params):
         rec = codec.forward(params, x, jnp.full(2, QUALITY), jax.random.key(4))
@@ -200,20 +202,20 @@ def test_forward_draws_members_at_levels_of_their_own(photo):
     aux = rec.aux
     assert aux["pictures"].shape == (*aux["pictures"].shape[:2], 64, 64, 3)
     assert aux["pictures"].shape[:2] == (3, 2) and aux["again"].shape == aux["latents"].shape
-    assert np.all((np.asarray(aux["level"]) >= 1) & (np.asarray(aux["level"]) <= LEVELS))
+    assert np.all((np.asarray(aux["level"]) >= 1) & (np.asarray(aux["level"]) <= levels))
     leaves = jax.tree.leaves(slopes)
     assert all(bool(jnp.isfinite(a).all()) for a in leaves)
     assert np.mean([float(jnp.abs(a).sum()) > 0 for a in leaves]) > 0.85
     for i, level in enumerate(np.asarray(aux["level"])):
         same = np.asarray(aux["latents"][1, i]) == np.asarray(aux["latents"][0, i])
-        assert same.all() == (level == LEVELS)
+        assert same.all() == (level == levels)
         told, sent = np.asarray(aux["told"][1:, i]), np.asarray(aux["sent"][i])
         np.testing.assert_array_equal(told[0], told[1])
         assert not told[0][sent == 0].any()
         own = np.asarray(aux["latents"][:, i])
         alike = (own == own[0]).all(axis=0) & (sent > 0)
         assert alike.any() and (told[0] == own[0])[alike].mean() > 0.8
-    assert LEVELS in np.asarray(aux["level"])  # And one that is not.
+    assert levels in np.asarray(aux["level"])  # And one that is not.
     assert len(np.unique(aux["level"])) == 2
 
 
