@@ -36,7 +36,10 @@ SETTINGS = {
             "error_price": "0",
         },
     ],
-    "refiner": [{"deterministic": "true", "rho": "0"}],
+    "refiner": [
+        {"deterministic": "true", "rho": "0"},
+        {"init_from": "refiner", "teacher": "refiner", "few": "2"},
+    ],
     "pyramid": [
         {"analysis": "false", "synthesis": "false", "pyramid": "adam"},
         {"decoder_only": "true"},
@@ -103,6 +106,20 @@ def test_levels_have_the_settings_of_the_weights_they_start_from():
     for more, settings in (({}, known), (_SWIN, {})):
         e = load_experiment(path, {"init_from": "sic", "metric": "none"} | more)
         assert e.spec.settings == settings
+
+
+def test_units_are_local_unless_training_goes_on_from_others():
+    path = CONFIGS[0].parent / "refiner.py"
+    known = card("refiner")["settings"].get("local", False)
+    for given, local in (
+        ({}, True),
+        ({"local": "false"}, False),
+        ({"init_from": "refiner"}, known),
+        ({"init_from": "refiner", "local": "true"}, True),
+        ({"direct": "true"}, False),
+    ):
+        e = load_experiment(path, {"rho": "0"} | given)
+        assert e.spec.settings["local"] is local
 
 
 def test_what_has_no_steps_for_the_eye_is_refused():
