@@ -12,8 +12,7 @@ python -m train configs/refiner.py --workdir runs/four --data FOLDER \
 What it is to be compared with, in the same steps and with the same network and perceptual loss:
 a refiner that samples nothing, --set deterministic=true; CDC, which samples the image itself
 and has no picture to begin with, --set direct=true; and one that samples the image but is told
-of the picture, --set direct=true told=true. And one whose residual has the same unit
-everywhere, --set local=false.
+of the picture, --set direct=true told=true.
 """
 
 from typing import Any
@@ -33,7 +32,6 @@ def experiment(
     deterministic: bool = False,
     direct: bool = False,
     told: bool | None = None,
-    local: bool | None = None,
     teacher: str | None = None,
     few: int = 0,
     rho: float | None = None,
@@ -55,9 +53,7 @@ def experiment(
     `rho` is the share of ST-LPIPS (AlexNet), taken on the `middle` pixels of a crop, in views;
     unless it is given, 0.9, and none in distillation, whose aim is the teacher's picture.
     `deterministic` trains one evaluation at pure noise that is zero; `few` steps follow twice
-    as many of the `teacher` (progressive distillation). With `local` the residual's unit
-    follows the picture: unless it is given, as it was in `init_from`, and yes for a new one.
-    Qualities from `lowest` to
+    as many of the `teacher` (progressive distillation). Qualities from `lowest` to
     `highest` are drawn: above, nothing is missing that the eye could see.
     """
     if bool(few) != bool(teacher):
@@ -69,9 +65,6 @@ def experiment(
     kind = dict(direct=True) if direct else {}
     kind |= dict(deterministic=True) if deterministic else {}
     kind |= {} if told is None else dict(told=told)
-    start = base_of(init_from)
-    local = start.get("local", True) if local is None else local
-    kind |= dict(local=local and not direct)
     network = perceptual("st-lpips-alex") if rho else None
     edge = (crop - middle) // 2
 
@@ -91,7 +84,7 @@ def experiment(
     )
     return Experiment(
         name="refiner",
-        spec=Spec("refined.lapped", start | kind),
+        spec=Spec("refined.lapped", base_of(init_from) | kind),
         assembly=dict(few=few) if few else {},
         teacher=teacher,
         only=("params/refiner/",),
@@ -115,6 +108,5 @@ def base_of(model: str) -> dict[str, Any]:
     settings, kind = described["settings"], described["builder"].partition(".")[0]
     if kind == "refined":
         kept = ("base", "settings", "direct", "told")
-        found = {name: settings[name] for name in kept if name in settings}
-        return found | dict(local=settings.get("local", False))
+        return {name: settings[name] for name in kept if name in settings}
     return dict(base=kind, settings=settings)

@@ -174,7 +174,7 @@ class Denoise(Protocol):
         y_hat: np.ndarray,
         quality: np.ndarray,
         size: np.ndarray,
-    ) -> tuple[jax.Array, jax.Array]:
+    ) -> jax.Array:
         """The residuals of a batch of decoded windows, as far as noisy ones tell.
 
         Args:
@@ -185,7 +185,7 @@ class Denoise(Protocol):
             quality, size: as of `Synthesise`.
 
         Returns:
-            `[N, H, W, 3]`, such that pictures stay in range; the unit in levels `[N, H, W, 1]`.
+            `[N, H, W, 3]`, such that the pictures stay in range.
         """
         ...
 

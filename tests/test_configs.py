@@ -108,20 +108,6 @@ def test_levels_have_the_settings_of_the_weights_they_start_from():
         assert e.spec.settings == settings
 
 
-def test_units_are_local_unless_training_goes_on_from_others():
-    path = CONFIGS[0].parent / "refiner.py"
-    known = card("refiner")["settings"].get("local", False)
-    for given, local in (
-        ({}, True),
-        ({"local": "false"}, False),
-        ({"init_from": "refiner"}, known),
-        ({"init_from": "refiner", "local": "true"}, True),
-        ({"direct": "true"}, False),
-    ):
-        e = load_experiment(path, {"rho": "0"} | given)
-        assert e.spec.settings["local"] is local
-
-
 def test_what_has_no_steps_for_the_eye_is_refused():
     with pytest.raises(ConfigError, match="init_from=sic is not"):
         load_experiment(CONFIGS[0].parent / "base_jnd.py", {"init_from": "sic"})

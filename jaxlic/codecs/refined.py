@@ -25,9 +25,10 @@ from jax.lax import stop_gradient
 from jaxlic import prng
 from jaxlic.codecs import dkic, hyperprior, pyramid
 from jaxlic.codecs.hyperprior import Hyperprior
-from jaxlic.codecs.residual import deviation, local_unit
 from jaxlic.codecs.transform import transform_codec
 from jaxlic.core import (
+    MAX_QUALITY,
+    MIN_QUALITY,
     Builder,
     Codec,
     Params,
@@ -49,6 +50,7 @@ from jaxlic.entropy.hyper import HyperAnalysis
 from jaxlic.nn.cdc import HALO as CDC_HALO
 from jaxlic.nn.cdc import CdcAnalysis, CdcSynthesis, CdcUNet
 from jaxlic.nn.unet import DenoisingUNet, halo
+from jaxlic.ops.arrays import Array
 from jaxlic.ops.quantisation import to_8_bits
 
 START = 0.95  # Samplers start late: before, all that is known of a residual is its mean, zero.
@@ -70,7 +72,6 @@ class Refined(NamedTuple):
         halo: of the network.
         deterministic: there is neither time nor noise: the network is trained to estimate the
             residual from z = 0, which is what a refiner without diffusion does.
-        local: the residual's unit follows the picture (`local_unit`).
     """
 
     base: Hyperprior
@@ -80,7 +81,6 @@ class Refined(NamedTuple):
     halo: int = 192
     deterministic: bool = False
     told: bool | None = None
-    local: bool = False
 
 
 def refined_codec(
@@ -122,10 +122,6 @@ def refined_codec(
     def grey(x_hat, where):
         return jnp.full_like(x_hat, 0.5) if where else x_hat
 
-    def unit(quality, x_hat, size=None):
-        scale = deviation(quality, module.deviation)[:, None, None, None]
-        return scale * (local_unit(x_hat, size) if module.local else 1)
-
     def bounded(residual, start, scale):
         # What is bounded is the picture. The residual is not.
         return (jnp.clip(start + scale * residual, 0, 1) - start) / scale
@@ -142,7 +138,7 @@ def refined_codec(
         rec = rec if joint else stop_gradient(rec)
         x_hat = rec.x_hat if joint else to_8_bits(rec.x_hat)
         y_hat = rec.aux["y_hat"]
-        scale = unit(quality, stop_gradient(x_hat))
+        scale = deviation(quality, module.deviation)[:, None, None, None]
         start, seen = grey(x_hat, module.direct), grey(x_hat, not told)
         residual = (image - stop_gradient(start)) / scale
         eps = jax.random.normal(prng.stream(key, "eps"), image.shape)
@@ -178,14 +174,13 @@ def refined_codec(
             start, seen = grey(x_hat, module.direct), grey(x_hat, not told)
             v = evaluate(params, z[None], level, seen, y_hat[None], quality, size)
             estimate = predicted("v", v, z[None], level).x
-            scale = unit(quality, x_hat, size)
-            levels = jnp.broadcast_to(255 * scale[0], (*x_hat.shape[1:3], 1))
-            return bounded(estimate, start, scale)[0], levels
+            scale = deviation(quality, module.deviation)[:, None, None, None]
+            return bounded(estimate, start, scale)[0]
 
         return jax.lax.map(lambda a: one(*a), (z, x_hat, y_hat, quality, size))
 
-    whole = functools.partial(deviation, between=module.deviation)
-    refiner = Refiner(denoise, whole, module.halo, module.direct, module.deterministic)
+    unit = functools.partial(deviation, between=module.deviation)
+    refiner = Refiner(denoise, unit, module.halo, module.direct, module.deterministic)
     return base._replace(init=init, forward=forward, refiner=refiner)
 
 
@@ -201,6 +196,12 @@ def _log_snrs(key, count, schedule, few):
     return levels[first], levels[first + 1], levels[first + 2]
 
 
+def deviation(quality: Array, between: tuple[float, float]) -> Array:
+    """The residual's standard deviation at `quality`, in units of the image."""
+    t = (quality - MIN_QUALITY) / (MAX_QUALITY - MIN_QUALITY)
+    return between[0] ** (1 - t) * between[1] ** t / 255
+
+
 def refined(
     *,
     base: str = "pyramid",
@@ -212,7 +213,6 @@ def refined(
     direct: bool = False,
     deterministic: bool = False,
     told: bool | None = None,
-    local: bool = False,
 ) -> Refined:
     """The small refiner: 38 kMAC a pixel an evaluation, 3.9 million parameters.
 
@@ -220,14 +220,12 @@ def refined(
         base: `pyramid`, `dkic` or `hyperprior`, each with the lapped transforms.
         settings: of the base.
         widths, depths, embedding: as of `DenoisingUNet`.
-        deviation, direct, deterministic, told, local: as of `Refined`; with `direct` the
-            deviation is that of images, and everywhere the same.
+        deviation, direct, deterministic, told: as of `Refined`; with `direct` the deviation
+            is that of images.
 
     Raises:
-        ValueError: for another base, or `local` units of an image.
+        ValueError: for another base.
     """
-    if direct and local:
-        raise ValueError("the unit of an image, unlike that of a residual, is not local")
     if base not in _BASES:
         raise ValueError(f"base {base!r} is none of {', '.join(sorted(_BASES))}")
     make: Callable[..., Hyperprior] = _BASES[base]
@@ -235,8 +233,7 @@ def refined(
     network = DenoisingUNet((widths[0], widths[1], widths[2]), levels, embedding)
     unit = (_OF_IMAGES, _OF_IMAGES) if direct else (deviation[0], deviation[1])
     base_codec = make(**(settings or {}))
-    reach = halo(levels)
-    return Refined(base_codec, network, unit, direct, reach, deterministic, told, local)
+    return Refined(base_codec, network, unit, direct, halo(levels), deterministic, told)
 
 
 def cdc(

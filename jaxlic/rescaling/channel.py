@@ -19,6 +19,7 @@ from jaxlic.files import classic
 from jaxlic.ops.jpeg import ROUNDINGS, jpeg
 
 FORMATS = ("jpeg", "webp")
+_PART = 2**16  # Bytes that a callback is given at a time, see `_round_trip`.
 
 
 class Sent(NamedTuple):
@@ -96,8 +97,8 @@ def channel(
 def _round_trip(formats, image, quality, which):
     """Real files of a batch: what they decode to, and how many bytes they have."""
 
-    def run(image, quality, which):
-        pixels = np.round(np.clip(np.asarray(image), 0, 1) * 255).astype(np.uint8)
+    def run(quality, which, *parts):
+        pixels = np.concatenate(parts).reshape(image.shape)
         decoded, sizes = np.empty(pixels.shape, np.float32), []
         for i, (q, k) in enumerate(zip(np.asarray(quality), np.asarray(which), strict=True)):
             data = classic.encode(pixels[i], formats[k], round(float(q)), fast=True)
@@ -109,4 +110,8 @@ def _round_trip(formats, image, quality, which):
         jax.ShapeDtypeStruct(image.shape, jnp.float32),
         jax.ShapeDtypeStruct(quality.shape, jnp.float32),
     )
-    return jax.pure_callback(run, shapes, image, quality, which, vmap_method="sequential")
+    # What a callback is given is copied by the threads that callbacks wait in, unless it is
+    # small. Where there is one thread, for one processor, it would wait for itself.
+    bytes_ = jnp.round(jnp.clip(image, 0, 1) * 255).astype(jnp.uint8).reshape(-1)
+    parts = [bytes_[i : i + _PART] for i in range(0, bytes_.size, _PART)]
+    return jax.pure_callback(run, shapes, quality, which, *parts, vmap_method="sequential")

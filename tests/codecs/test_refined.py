@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from jaxlic.codecs.refined import START, refined, refined_codec
-from jaxlic.codecs.residual import deviation, local_unit
 from jaxlic.diffusion.schedule import cosine, grid
 from tests.conftest import TINY
 from tests.random_params import random_params
@@ -61,16 +60,3 @@ def test_without_diffusion_there_is_no_noise(params):
     aux = _aux(params, MODULE._replace(deterministic=True))
     np.testing.assert_array_equal(aux["log_snr"], -12)
     assert float(jnp.abs(aux["v"]).mean()) > 0.1
-
-
-@pytest.mark.parametrize("local", [False, True])
-def test_the_target_is_the_residual_in_its_unit(params, local):
-    aux = _aux(params, MODULE._replace(deterministic=True, local=local))
-    unit = deviation(QUALITY, MODULE.deviation)[:, None, None, None]
-    unit = unit * local_unit(aux["base"]) if local else unit
-    np.testing.assert_allclose(-aux["v"] * unit, IMAGE - aux["base"], atol=1e-3)
-
-
-def test_an_image_has_no_local_unit():
-    with pytest.raises(ValueError, match="not local"):
-        refined(base="hyperprior", direct=True, local=True)

@@ -1,6 +1,9 @@
 """The channel: real files going forward, the simulator's gradient going back."""
 
 import io
+import os
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -79,3 +82,25 @@ def test_unknown_names_are_refused():
         channel(formats=["png"])
     with pytest.raises(ValueError, match="roundings"):
         channel(rounding="up")
+
+
+_ONE_PROCESSOR = """
+import os
+os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])
+import jax
+from jaxlic.rescaling.channel import channel
+send = jax.jit(channel(formats=["jpeg"]))
+x, quality = jax.random.uniform(jax.random.key(0), (8, 96, 96, 3)), jax.numpy.full(8, 50.0)
+for i in range(40):
+    sent = send(x, x[::-1], quality, jax.random.key(i))
+    x = x + 0 * sent.received
+print(float(sent.bits[0]) > 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cannot take processors away")
+def test_one_processor_does_not_wait_for_itself():
+    done = subprocess.run(
+        [sys.executable, "-c", _ONE_PROCESSOR], capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout == "True\n", done.stderr
