@@ -32,14 +32,14 @@ def row(
     """(label, part) of the original and of every codec."""
     image = images.read(photo).rgb
     left, top = corner
-    part = (slice(top, top + HEIGHT), slice(left, left + WIDTH))
+    shown = (slice(top, top + HEIGHT), slice(left, left + WIDTH))
     name, _, quality = like.rpartition(":")
     budget = len(codecs[name].encode(image, float(quality)))
-    yield f"original {photo.stem}", image[part]
+    yield f"original {photo.stem}", image[shown]
     for name, codec in codecs.items():
         data = search(codec, image, budget).data
         decoded = codec.decode(data, (image.shape[0], image.shape[1]))
-        yield f"{name} {len(data):,} B {psnr(image, decoded):.1f} dB", decoded[part]
+        yield f"{name} {len(data):,} B {psnr(image, decoded):.1f} dB", decoded[shown]
 
 
 def main() -> None:
@@ -53,11 +53,19 @@ def main() -> None:
     codecs = {name: standard(name) for name in args.codecs.split(",")}
     for model in args.models.split(","):
         codecs |= {name: codec for name, (codec, _) in learned(model).items()}
-    rows = []
-    for text in args.parts:
-        path, _, corner = text.rpartition(":")
-        left, top = map(int, corner.split(","))
-        rows.append(list(row(pathlib.Path(path), (left, top), codecs, args.like)))
+    rows = [list(row(*part(text), codecs, args.like)) for text in args.parts]
+    draw_sheet(rows, args.out)
+
+
+def part(text: str) -> tuple[pathlib.Path, tuple[int, int]]:
+    """What PHOTO:LEFT,TOP says."""
+    path, _, corner = text.rpartition(":")
+    left, top = map(int, corner.split(","))
+    return pathlib.Path(path), (left, top)
+
+
+def draw_sheet(rows: list[list[tuple[str, np.ndarray]]], out: pathlib.Path) -> None:
+    """Writes a PNG of cells of 224x160 pixels, each with its label above."""
     sheet = Image.new("RGB", (len(rows[0]) * WIDTH, len(rows) * (HEIGHT + LINE)), "white")
     draw = ImageDraw.Draw(sheet)
     for i, cells in enumerate(rows):
@@ -67,7 +75,7 @@ def main() -> None:
             sheet.paste(
                 Image.fromarray(np.ascontiguousarray(pixels)), (place[0], place[1] + LINE)
             )
-    sheet.save(args.out, optimize=True)
+    sheet.save(out, optimize=True)
 
 
 if __name__ == "__main__":
