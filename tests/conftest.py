@@ -1,9 +1,12 @@
 """Shared fixtures: a tiny codec with random weights, a photograph, a private cache."""
+# ruff: noqa: E402 (the environment of all processes comes before jax)
 
 from __future__ import annotations
 
 import os
 import pathlib
+import subprocess
+import sys
 import tempfile
 
 # Before anything imports jax. A private cache keeps tests from using what users compiled.
@@ -14,6 +17,13 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.environ["JAXLIC_CACHE"] + "/compiled")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+# The emitters of fusions take a third of what compiling takes. XLA ends a process that asks for
+# what it does not know, and releases come and go: another process asks first.
+SHORT_CUTS = {"XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false"}
+if "XLA_FLAGS" not in os.environ:
+    asking = [sys.executable, "-c", "import jax; jax.devices()"]
+    known = subprocess.run(asking, env=os.environ | SHORT_CUTS, capture_output=True)
+    os.environ["XLA_FLAGS"] = "" if known.returncode else SHORT_CUTS["XLA_FLAGS"]
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +39,11 @@ settings.register_profile("patient", deadline=None)  # The first example compile
 settings.load_profile("patient")
 DATA = pathlib.Path(__file__).parent / "data"
 TINY = Spec("hyperprior.lapped", dict(features=8, latents=16, hidden=8, blocks=[1, 1]))
+
+
+def host_devices(count: int) -> str:
+    """`XLA_FLAGS` of a process with so many devices, compiled for as the others are."""
+    return f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={count}"
 
 
 def kodim(name: str) -> np.ndarray:

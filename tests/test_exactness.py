@@ -36,14 +36,15 @@ def _run(what, folder, settings=None, extra=(), optimised=True):
         for name, value in os.environ.items()
         if not name.startswith(("JAX_", "XLA_")) and name != "JAXLIC_CACHE"
     }
-    flags = (settings or {}).get("XLA_FLAGS", "plain")
+    flags = (settings or {}).get("XLA_FLAGS", "")
     done = subprocess.run(
         [sys.executable, "-m", "tests.exactness", what, str(folder), *extra],
         env={
             **environment,
             "JAX_DISABLE_MOST_OPTIMIZATIONS": "0" if optimised else "1",
             # Of this variant alone: `base` and `base-jnd` have programs in common.
-            "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled" / flags),
+            "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled" / (flags or "plain")),
+            "XLA_FLAGS": flags,
             **(settings or {}),
         },
         capture_output=True,

@@ -5,6 +5,8 @@ import socket
 import subprocess
 import sys
 
+from tests.conftest import host_devices
+
 PROGRAM = """
 import hashlib, sys
 import jax, numpy as np
@@ -56,7 +58,7 @@ def start_hosts(count, config, workdir, photos, *settings, more=()):
     cluster = {
         "JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{free_port()}",
         "JAX_NUM_PROCESSES": str(count),
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=1",
+        "XLA_FLAGS": host_devices(1),
     }
     return [
         start(

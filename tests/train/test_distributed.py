@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 
+from tests.conftest import host_devices
 from tests.train.cluster import digests, finish, free_port, start, start_hosts
 
 TOY = "tests/train/toy.py"
@@ -36,9 +37,8 @@ def _saved(workdir):
 
 
 def _alone(devices, *args):
-    flags = f"--xla_force_host_platform_device_count={devices}"
-    workdir = args[1]
-    return start(*args, environment={"XLA_FLAGS": flags}, out=workdir.parent / "alone.npz")
+    flags, out = host_devices(devices), args[1].parent / "alone.npz"
+    return start(*args, environment={"XLA_FLAGS": flags}, out=out)
 
 
 @pytest.mark.parametrize("count", [2, 4])

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from tests.conftest import host_devices
 from train.experiment import load_experiment
 from train.step import init_state
 
@@ -23,8 +24,7 @@ def _command(workdir, photos, *extra, config="configs/smoke.py"):
 
 
 def _environment(devices=1):
-    flags = f"--xla_force_host_platform_device_count={devices}"
-    return {**os.environ, "XLA_FLAGS": flags}
+    return {**os.environ, "XLA_FLAGS": host_devices(devices)}
 
 
 def _final(workdir):
