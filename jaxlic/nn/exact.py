@@ -168,20 +168,19 @@ class ExactConv(nn.Module):
 class ExactLinear(nn.Module):
     """A 3x3 convolution of large integers, without bias: for predictions that must be linear.
 
-    Inputs are split into multiples of 128 and the rest, so that every factor is at most 256
-    and the sums stay exact. The output is `floor(W x / 2**weight_fraction + 1/2)`.
+    Weights are multiples of 1/128, integers up to 255; the output is `floor(W x / 128 + 1/2)`.
+    Inputs are split into multiples of 128 and the rest: what the multiples give is whole as it
+    is, only the rest is rounded, and no sum comes near the limit.
 
     Attributes:
         features: output channels.
         start: the initial kernel, `[3, 3, I, features]`, or None for zeros.
         in_max: largest magnitude of an input.
-        weight_fraction: weights are multiples of `2**-weight_fraction`, integers up to 255.
     """
 
     features: int
     start: Callable[[], np.ndarray] | None = None
     in_max: int = 2**13
-    weight_fraction: int = 7
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
@@ -189,26 +188,21 @@ class ExactLinear(nn.Module):
         start = self.start
         init = nn.initializers.zeros if start is None else lambda *_: jnp.asarray(start())
         shape = (3, 3, x.shape[-1], self.features)
-        unit = 2.0**self.weight_fraction
-        kernel = _integers(self, "kernel", init, shape, x, unit, MAX_MAGNITUDE - 1)
+        kernel = _integers(self, "kernel", init, shape, x, float(_SPLIT), MAX_MAGNITUDE - 1)
         x = clip(x, -self.in_max, self.in_max)
-        if is_host(x, kernel):  # Float32 needs no splitting.
-            total = whole_sums(x, kernel)
-        else:
-            high = round_ste(x / _SPLIT)
-            total = _SPLIT * whole_sums(high, kernel) + whole_sums(x - _SPLIT * high, kernel)
-        return round_ste(total * 2.0**-self.weight_fraction)
+        high = round_ste(x / _SPLIT)
+        rest = whole_sums(x - _SPLIT * high, kernel)
+        return whole_sums(high, kernel) + round_ste(rest / _SPLIT)
 
     def bound(self) -> float:
         """The largest magnitude any partial sum can reach; raises ValueError as `ExactConv`."""
         kernel = self.variables["params"]["kernel"]
-        kernel = np.abs(_rounded(kernel, 2.0**self.weight_fraction))
-        kernel = np.minimum(kernel, MAX_MAGNITUDE - 1)
-        magnitude = float(kernel.max())
+        kernel = np.minimum(np.abs(_rounded(kernel, _SPLIT)), MAX_MAGNITUDE - 1)
+        magnitude = max(float(kernel.max()), self.in_max / _SPLIT)
         if not magnitude <= MAX_MAGNITUDE:
             raise ValueError(f"{self.name}: a factor of {magnitude} exceeds {MAX_MAGNITUDE}")
-        total = float(kernel.sum(axis=(0, 1, 2)).max()) * (self.in_max + _SPLIT)
-        total += 2.0 ** (self.weight_fraction - 1)
+        largest = max(self.in_max, _SPLIT**2 / 2) / _SPLIT  # Of a multiple, and of the rest.
+        total = (float(kernel.sum(axis=(0, 1, 2)).max()) + 1) * largest
         if not total <= LIMIT:
             raise ValueError(f"{self.name}: sums up to {total} exceed 2**24")
         return total

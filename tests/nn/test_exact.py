@@ -144,11 +144,25 @@ def test_linear_predictions_equal_integer_arithmetic():
     y = jax.jit(layer.apply)(variables, jnp.asarray(x, jnp.float32))
     np.testing.assert_array_equal(y, (total + 64) // 128)
     bound = layer.apply(variables, method="bound")
-    assert np.abs(total).max() <= bound <= LIMIT
+    assert np.abs(total).max() / 128 <= bound <= LIMIT
+
+
+def test_linear_predictions_are_exact_where_the_whole_sum_is_no_float():
+    kernel = jnp.full((3, 3, 16, 2), 1.5).at[0, 0, 0, 0].set(129 / 128)
+    variables, layer = {"params": {"kernel": kernel}}, ExactLinear(2)
+    rng = np.random.default_rng(0)
+    x = (2**13 - rng.integers(1, 9, (1, 5, 6, 16))).astype(np.float32)
+    y = np.asarray(jax.jit(layer.apply)(variables, jnp.asarray(x)))
+    np.testing.assert_array_equal(y, layer.apply(variables, x))
+    whole = np.floor(np.asarray(kernel, np.float64) * 128 + 0.5)
+    total = (x[:, 1:4, 2:5].astype(np.float64)[0, ..., None] * whole).sum(axis=(0, 1, 2))
+    assert total.max() > LIMIT
+    np.testing.assert_array_equal(y[0, 2, 3], (total + 64) // 128)
+    assert layer.apply(variables, method="bound") <= LIMIT
 
 
 def test_linear_predictions_that_could_overflow_are_refused():
-    heavy = {"params": {"kernel": jnp.full((3, 3, 16, 2), 1.5)}}
+    heavy = {"params": {"kernel": jnp.full((3, 3, 128, 2), 1.99)}}
     with pytest.raises(ValueError, match="exceed 2\\*\\*24"):
         ExactLinear(2).apply(heavy, method="bound")
 
