@@ -3,7 +3,8 @@
 python -m train configs/sain.py --workdir runs/sain-x2 --data FOLDER --set scale=2
 python -m train.export runs/sain-x2 jaxlic/weights/sain-x2
 
-At x4: --set scale=4 fit=80 batch=8 steps=2000.
+At x4: --set scale=4 fit=80 batch=8 steps=2000. Then on from there, with a price on bits:
+--set init_from=MODEL rate=0.06 fit=30 (at x4 fit=100) learning_rate=2e-3 warmup=20 decay=0.9.
 
 What they are compared with, the same steps on the same crops: the symmetric network and
 bicubic thumbnails with a restoration network.
