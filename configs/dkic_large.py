@@ -43,6 +43,7 @@ def experiment(
     accumulate: int = 1,
     dtype: str = "float32",
     remat: bool = False,
+    init_from: str | None = None,
     seed: int = 0,
 ) -> Experiment:
     """Adam at 1e-4, a tenth of it over the last fifth."""
@@ -75,4 +76,5 @@ def experiment(
         accumulate=accumulate,
         dtype=dtype,
         remat=remat,
+        init_from=init_from,
     )

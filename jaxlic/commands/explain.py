@@ -66,16 +66,20 @@ def run(args: argparse.Namespace) -> int:
     fields = explaining.receptive_field(model, image, args.quality, points)
     title = f"{args.input.name}, model {model.id}, quality {args.quality:g}"
     disk.write_bytes(output, explaining.draw(image, found, fields, points, title))
-    print("offsets in samples of the layer, along an axis\n")
     print(
-        f"{'layer':52} {'1/':>4} {'R':>2} {'mean':>6} {'95 %':>6} {'dead':>6} {'bound':>6} taps"
+        "offsets in samples of the layer, along an axis; alike: share of their energy that is"
+    )
+    print("the same at every position of the image, where nothing adapts to it\n")
+    print(
+        f"{'layer':52} {'1/':>4} {'R':>2} {'mean':>6} {'95 %':>6} {'dead':>6} {'bound':>6} "
+        f"{'alike':>6} taps"
     )
     for layer in found:
         s = explaining.statistics(layer)
         print(
             f"{layer.name:52} {layer.stride:>4} {layer.radius:>2} {s['mean']:>6.3f} "
             f"{s['p95']:>6.3f} {s['dead']:>6.1%} {s['saturated']:>6.1%} "
-            f"{s['effective_taps']:>4.1f}"
+            f"{s['alike']:>6.1%} {s['effective_taps']:>4.1f}"
         )
     lost = sum(layer.fallbacks for layer in found)
     print(f"\n{lost} predictions were not finite and count as zero")

@@ -102,10 +102,13 @@ def statistics(layer: Layer) -> dict[str, float]:
     """Whether offsets are alive, in samples and shares: neither stuck at zero nor at the bound.
 
     `mean` and `p95` are of the length along an axis; `dead` is the share of offsets below
-    0.05 samples, `saturated` of those above 95 % of the radius; `effective_taps` is the
+    0.05 samples, `saturated` of those above 95 % of the radius; `alike` is the share of their
+    energy that is the same at every position, 1 where nothing adapts; `effective_taps` is the
     exponential of the entropy of the weights, 9 if all count alike.
     """
     length = np.abs(layer.offsets)
+    energy = float(np.square(layer.offsets).mean(axis=(0, 1)).sum())
+    common = float(np.square(layer.offsets.mean(axis=(0, 1))).sum())
     share = np.abs(layer.weights) / np.sum(np.abs(layer.weights), axis=-1, keepdims=True)
     entropy = -np.sum(share * np.log(np.maximum(share, 1e-12)), axis=-1)
     return {
@@ -113,6 +116,7 @@ def statistics(layer: Layer) -> dict[str, float]:
         "p95": float(np.percentile(length, 95)),
         "dead": float(np.mean(length < DEAD)),
         "saturated": float(np.mean(length > SATURATED * layer.radius)) if layer.radius else 0.0,
+        "alike": common / energy if energy else 1.0,
         "effective_taps": float(np.exp(entropy).mean()),
     }
 

@@ -69,6 +69,17 @@ def test_statistics_tell_dead_and_saturated_offsets():
     assert got["mean"] == pytest.approx(3.01 / 4)
     assert (got["dead"], got["saturated"]) == (0.5, 0.25)
     assert got["effective_taps"] == pytest.approx(2)
+    assert got["alike"] == pytest.approx(1)
+
+
+def test_statistics_tell_what_is_the_same_everywhere():
+    offsets = np.zeros((1, 4, 1, 1, 2))
+    offsets[..., 0] = [[[1.0]], [[1.0]], [[3.0]], [[3.0]]]
+    weights = np.ones((1, 4, 1, 1))
+    got = explain.statistics(explain.Layer("a", 8, 4, offsets, weights, 0))
+    assert got["alike"] == pytest.approx(2**2 / 5)
+    still = explain.statistics(explain.Layer("a", 8, 4, 0 * offsets, weights, 0))
+    assert still["alike"] == 1
 
 
 def test_the_receptive_field_is_around_the_point(model, photo):
