@@ -4,7 +4,7 @@ python -m train configs/sain.py --workdir runs/sain-x2 --data FOLDER --set scale
 python -m train.export runs/sain-x2 jaxlic/weights/sain-x2
 
 At x4: --set scale=4 fit=80 batch=8 steps=2000. Then on from there, with a price on bits:
---set init_from=MODEL rate=0.06 fit=30 (at x4 fit=100) learning_rate=2e-3 warmup=20 decay=0.9.
+--set init_from=MODEL rate=0.06 fit=30 warmup=20 decay=0.9 (x4: scale=4 batch=8 fit=100).
 
 What they are compared with, the same steps on the same crops: the symmetric network and
 bicubic thumbnails with a restoration network.
@@ -63,7 +63,7 @@ def experiment(
     eval_every: int = 1000,
     seed: int = 0,
 ) -> Experiment:
-    """Adam with coupled weight decay and clipping as published; a shorter schedule.
+    """Muon; with `optimizer=adam` coupled weight decay and clipping as published. Short.
 
     `components`, `spread` and `likelihood` are of the latent's mixture: how many Gaussians, how
     far apart their means start, and the weight of its likelihood.

@@ -16,7 +16,7 @@ import numpy as np
 from jaxlic import forks, models
 from jaxlic.core import Rescaler
 from jaxlic.errors import Error, ImageError
-from jaxlic.files import classic, held, images
+from jaxlic.files import classic, exif, held, images
 from jaxlic.files.images import Picture
 from jaxlic.files.opening import check_size
 from jaxlic.models import Model
@@ -220,18 +220,23 @@ def restore(
     wanted = scale if note is None else note.scale
     if rescaler.scale != wanted:
         raise ImageError(f"{prefix}needs scale {wanted}, but {name} has {rescaler.scale}")
+    # The network knows thumbnails as they were made.
+    small, turns = exif.undone(picture.rgb, picture.orientation), [picture.orientation]
     if note is not None:
         if note.fingerprint != rescaler.model.v1.hex():
             notes.append(f"made with other weights ({note.model} {note.fingerprint})")
-        if rescaler.reduced(note.shape) == picture.rgb.shape[:2]:
+        if rescaler.reduced(note.shape) == small.shape[:2]:
             shape = note.shape
-        elif rescaler.reduced(note.shape[::-1]) == picture.rgb.shape[:2]:
+        elif rescaler.reduced(note.shape[::-1]) == small.shape[:2]:
             whole = all(n % wanted == 0 for n in note.shape)
             edge = "" if whole else ": rows or columns at its edge may repeat the last"
             notes.append(f"turned since it was made{edge}")
+            small, turns = exif.undone(small, exif.CLOCKWISE), [exif.CLOCKWISE, *turns]
         else:
             notes.append("resized or cropped since it was made: enlarged as it is")
-    rgb = rescaler.upscale(picture.rgb, shape, latent=latent, seed=seed, max_pixels=max_pixels)
+    rgb = rescaler.upscale(small, shape, latent=latent, seed=seed, max_pixels=max_pixels)
+    for turn in turns:
+        rgb = exif.oriented(rgb, turn)
     return Picture(rgb, None, picture.icc, tuple(notes))
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 import jaxlic
 from jaxlic import cli, thumbnail
-from jaxlic.files import classic, images
+from jaxlic.files import classic, exif, images
 from jaxlic.files.images import ImageError, Picture
 from jaxlic.models import Spec, assemble, save_model
 from jaxlic.thumbnail import Note, note_of, restore
@@ -221,6 +221,30 @@ def test_of_whole_blocks_nothing_is_added_by_turning(model, photo):
     assert found.notes == ("turned since it was made",)
     error = found.rgb.astype(int) - np.rot90(photo[:52, :76], -1)
     assert np.mean(np.square(error)) < 600
+
+
+@pytest.mark.parametrize("number", [2, 3, 6, 8])
+def test_a_thumbnail_turned_by_its_exif_data_loses_nothing(model, photo, number):
+    """Viewers turn a JPEG so: the pixels that the network sees are those it made."""
+    data = jaxlic.load(model).encode(photo[:51, :77], "jpeg", 90)
+    plain = restore(data, model=model)
+    with Image.open(io.BytesIO(data)) as image:
+        metadata, out = image.getexif(), io.BytesIO()
+        metadata[0x0112] = number
+        image.save(out, "PNG", exif=metadata)
+    found = restore(out.getvalue(), model=model)
+    assert found.notes == ()
+    np.testing.assert_array_equal(found.rgb, exif.oriented(plain.rgb, number))
+
+
+def test_a_thumbnail_turned_by_a_quarter_is_turned_back_for_the_network(model, photo):
+    data = jaxlic.load(model).encode(photo[:52, :76], "jpeg", 90)
+    plain = restore(data, model=model).rgb
+    with Image.open(io.BytesIO(data)) as image:
+        out = io.BytesIO()
+        image.transpose(Image.Transpose.ROTATE_270).save(out, "PNG", exif=image.getexif())
+    found = restore(out.getvalue(), model=model).rgb
+    np.testing.assert_array_equal(found, np.rot90(plain, -1))
 
 
 @pytest.mark.parametrize("format_", ["jpeg", "webp"])

@@ -15,9 +15,9 @@ import numpy as np
 
 from jaxlic.errors import ImageError
 from jaxlic.files import jxl
+from jaxlic.files.exif import ASCII, EXIF_IFD, USER_COMMENT
 from jaxlic.files.opening import MAX_PIXELS, opened
 
-EXIF_IFD, USER_COMMENT, ASCII = 0x8769, 0x9286, b"ASCII\0\0\0"
 _JPEG_ICC = 255 * 65_519  # In numbered segments.
 _MAX_SIDES = {"JPEG": 65_500, "WEBP": 16_383}
 _BEST_AVIF = {"tune": "psnr", "enable-cdef": "1", "enable-chroma-deltaq": "1"}

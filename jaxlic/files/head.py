@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import io
 
-from jaxlic.files import jxl, opening
+from jaxlic.files import exif, jxl, opening
 
 ENOUGH = (1 << 16, 1 << 20)  # Bytes that tell the size of nearly all files, and of the others.
-_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 
 
 def size(data: bytes) -> tuple[int, int] | None:
@@ -35,7 +34,7 @@ def size(data: bytes) -> tuple[int, int] | None:
         with opening.opened(io.BytesIO(data), format_).image as image:
             # PNG's would decode the pixels to find out whether there is one behind them.
             there = "exif" in image.info or format_ == "TIFF"
-            turned = there and image.getexif().get(_ORIENTATION) in _TURNED
+            turned = there and exif.orientation(image) > 4
             return (image.width, image.height) if turned else (image.height, image.width)
     except MemoryError:
         raise

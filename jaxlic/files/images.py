@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from jaxlic.errors import FileError, ImageError
-from jaxlic.files import disk, jxl, opening
-from jaxlic.files.classic import ASCII, EXIF_IFD, USER_COMMENT, check_profile, description
+from jaxlic.files import disk, exif, jxl, opening
+from jaxlic.files.classic import check_profile, description
 from jaxlic.files.opening import MAX_PIXELS
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".jxl"})
@@ -42,6 +42,7 @@ class Picture:
         notes: what was lost in reading, one sentence each.
         comment: what a file's EXIF data say, where it is short and printable.
         text: how the picture was made; written to files as their description.
+        orientation: of the file's EXIF data, 1 to 8; it has been applied.
     """
 
     rgb: np.ndarray
@@ -50,6 +51,7 @@ class Picture:
     notes: tuple[str, ...] = ()
     comment: str | None = None
     text: str | None = None
+    orientation: int = exif.UPRIGHT
 
 
 def find(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -86,7 +88,8 @@ def read(
             from PIL import ImageOps
 
             picture = _normalise(ImageOps.exif_transpose(image), icc, notes)
-            return dataclasses.replace(picture, comment=_comment(image))
+            comment, turned = exif.comment(image), exif.orientation(image)
+            return dataclasses.replace(picture, comment=comment, orientation=turned)
 
 
 def read_rgb(path: str | pathlib.Path) -> np.ndarray:
@@ -174,19 +177,9 @@ def comment_of(source: str | pathlib.Path | bytes) -> str | None:
             _file(source, name) as (file, format_),
             opening.opened(file, format_).image as image,
         ):
-            return _comment(image)
+            return exif.comment(image)
     except ImageError:
         return None
-
-
-def _comment(image: Any) -> str | None:
-    try:
-        text = image.getexif().get_ifd(EXIF_IFD).get(USER_COMMENT)
-    except Exception:  # Damaged metadata is no metadata.
-        return None
-    text = bytes(text) if isinstance(text, bytes) else str(text or "").encode()
-    text = text.removeprefix(ASCII).decode("ascii", "ignore").rstrip("\0 ")
-    return text if 0 < len(text) <= 200 and text.isprintable() else None
 
 
 @contextlib.contextmanager
