@@ -202,7 +202,7 @@ class ExactLinear(nn.Module):
         if not magnitude <= MAX_MAGNITUDE:
             raise ValueError(f"{self.name}: a factor of {magnitude} exceeds {MAX_MAGNITUDE}")
         largest = max(self.in_max, _SPLIT**2 / 2) / _SPLIT  # Of a multiple, and of the rest.
-        total = (float(kernel.sum(axis=(0, 1, 2)).max()) + 1) * largest
+        total = (float(kernel.sum(axis=(0, 1, 2)).max()) + 1) * (largest + 1)  # And of both.
         if not total <= LIMIT:
             raise ValueError(f"{self.name}: sums up to {total} exceed 2**24")
         return total
