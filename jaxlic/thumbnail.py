@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -50,9 +50,28 @@ class Note(NamedTuple):
         return f"jaxlic {self.model} {self.fingerprint} {self.scale} {width}x{height}"
 
 
-def note_of(path: str | pathlib.Path) -> Note | None:
+def note_of(source: str | pathlib.Path | bytes) -> Note | None:
     """The note in an image file, or None: then jaxlic did not make it, or it was removed."""
-    return _parse(images.comment_of(path))
+    return _parse(images.comment_of(source))
+
+
+def describe(data: bytes) -> dict[str, Any] | None:
+    """What a thumbnail's file says of itself; None if it says nothing that jaxlic wrote.
+
+    Width and height are the image's, and so are the pixels of `bpp`.
+    """
+    note = note_of(data)
+    if note is None:
+        return None
+    height, width = note.shape
+    return {
+        "model": f"{note.model} ({note.fingerprint})",
+        "scale": note.scale,
+        "width": width,
+        "height": height,
+        "bytes": {"file": len(data)},
+        "bpp": 8 * len(data) / max(1, height * width),
+    }
 
 
 def _parse(comment: str | None) -> Note | None:

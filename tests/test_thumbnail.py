@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 
 import jax
 import jax.numpy as jnp
@@ -67,6 +68,11 @@ def test_the_commands(model, source, capsys):
     assert cli.main(["upscale", str(small), "--model", str(model)]) == 0
     assert images.read_rgb(back).shape == (51, 77, 3)
     assert capsys.readouterr().err == ""
+    assert cli.main(["info", str(small)]) == 0
+    out = capsys.readouterr().out
+    assert "of 77x51 pixels, scale 2" in out and f"{small.stat().st_size:,} bytes" in out
+    assert cli.main(["info", str(small), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["scale"] == 2
 
 
 def test_folders(model, source, tmp_path):

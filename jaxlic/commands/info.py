@@ -18,23 +18,38 @@ def add(commands: Any) -> None:
         commands,
         "info",
         run,
-        "show what a .jlic file holds, without decoding it",
-        "  jaxlic info photo.jlic\n  jaxlic info photo.jlic --json",
+        "show what a .jlic file or a thumbnail says of itself, without decoding it",
+        "  jaxlic info photo.jlic\n"
+        "  jaxlic info photo.jlic --json\n"
+        "  jaxlic info photo.x2.jpg                   a thumbnail of jaxlic downscale",
     )
-    parser.add_argument("input", type=place, help="a .jlic file, - for standard input")
+    parser.add_argument("input", type=place, help="the file, - for standard input")
     parser.add_argument("--json", action="store_true", help="machine-readable")
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints what a file says of itself."""
     data = read(args.input)
-    from jaxlic import account
+    from jaxlic import account, thumbnail
 
+    small = thumbnail.describe(data)
     with naming(args.input):
-        description = account.describe(data)
+        description = small or account.describe(data)
     if args.json:
         print(json.dumps(description, indent=2))
-        return 0
+    elif small:
+        print(name(args.input))
+        shape = f"{small['width']}x{small['height']}"
+        print(f"  thumbnail  of {shape} pixels, scale {small['scale']}")
+        print(f"  model      {small['model']}")
+        print(f"  rate       {small['bpp']:.4f} bits per pixel of the image")
+        print(f"  file       {len(data):,} bytes")
+    else:
+        _tell(args, description)
+    return 0
+
+
+def _tell(args: argparse.Namespace, description: dict[str, Any]) -> None:
     sizes, levels = description["bytes"], description["levels"]
     print(name(args.input))
     print(f"  format     version {description['version']}")
@@ -56,4 +71,3 @@ def run(args: argparse.Namespace) -> int:
         for number, end in enumerate(levels["ends"], 1):
             print(f"    {number:<8} {end:,} bytes to its end, {8 * end / pixels:.4f} bpp")
     print(f"  checksums  {description['checksums']}")
-    return 0
