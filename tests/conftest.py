@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
 
 # Before anything imports jax. A private cache keeps tests from using what users compiled.
-os.environ.setdefault("JAXLIC_CACHE", tempfile.mkdtemp(prefix="jaxlic-tests-"))
+if "JAXLIC_CACHE" not in os.environ:
+    os.environ["JAXLIC_CACHE"] = tempfile.mkdtemp(prefix="jaxlic-tests-")
+    atexit.register(shutil.rmtree, os.environ["JAXLIC_CACHE"], ignore_errors=True)
 # Nearly all the time goes into compiling small programs that run once, or once a process: all
 # processes of a run share what they compile.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
