@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import pathlib
 import shutil
@@ -28,6 +29,9 @@ if "XLA_FLAGS" not in os.environ:
     asking = [sys.executable, "-c", "import jax; jax.devices()"]
     known = subprocess.run(asking, env=os.environ | SHORT_CUTS, capture_output=True)
     os.environ["XLA_FLAGS"] = "" if known.returncode else SHORT_CUTS["XLA_FLAGS"]
+
+# A third of the time of tracing a step goes into looking for cycles in what tracing builds.
+gc.set_threshold(200_000, 50, 100)
 
 import jax
 import jax.numpy as jnp
