@@ -7,6 +7,7 @@ was. Viewers ignore that; other programs may drop it.
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 import re
 from typing import Any, NamedTuple
@@ -15,18 +16,19 @@ import numpy as np
 
 from jaxlic import forks, models
 from jaxlic.core import Rescaler
-from jaxlic.errors import Error, ImageError
+from jaxlic.errors import Error, FileError, ImageError
 from jaxlic.files import classic, exif, held, images
 from jaxlic.files.images import Picture
-from jaxlic.files.opening import check_size
+from jaxlic.files.opening import Bytes, check_size
 from jaxlic.models import Model
+from jaxlic.rescaling.latent import LATENTS
 
 FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 DEFAULT_QUALITY = 80
 QUALITIES = (30, 95)
 
 _ROUNDING = 2  # Levels between the colours of a pixel that files make of grey.
-_NOTE = re.compile(r"jaxlic ([\w.-]{1,60}) ([0-9a-f]{8}) ([24]) (\d{1,6})x(\d{1,6})")
+_NOTE = re.compile(r"jaxlic ([\w.-]{1,60}) ([0-9a-f]{8}) ([24]) ([1-9]\d{0,5})x([1-9]\d{0,5})")
 
 
 class Note(NamedTuple):
@@ -70,7 +72,7 @@ def describe(data: bytes) -> dict[str, Any] | None:
         "width": width,
         "height": height,
         "bytes": {"file": len(data)},
-        "bpp": 8 * len(data) / max(1, height * width),
+        "bpp": 8 * len(data) / (height * width),
     }
 
 
@@ -115,7 +117,7 @@ class ImageRescaler:
             Error: if image is not as above.
         """
         forks.check()
-        _check(image)
+        image = _checked(image)
         small = self._rescaler.downscale(self.model.params, image)
         return held.greyed(small) if held.is_grey(image) else small
 
@@ -135,7 +137,7 @@ class ImageRescaler:
             shape: of the image; None for scale times the thumbnail's.
             latent: what stands in for what was lost: the "mean" of its distribution, "zero"
                 or a "sample".
-            seed: of the sample; the same seed gives the same image.
+            seed: of the sample, from 0 to 2^31 - 1; the same seed gives the same image.
             max_pixels: the most that the image may have.
 
         Returns:
@@ -145,15 +147,21 @@ class ImageRescaler:
             Error: if an argument is not as above, or thumbnail and shape do not match.
         """
         forks.check()
-        _check(thumbnail)
-        full = tuple(n * self.scale for n in thumbnail.shape[:2])
-        shape = full if shape is None else tuple(shape)
-        check_size(full[1], full[0], max_pixels)
-        if self.reduced(shape) != thumbnail.shape[:2]:
+        thumbnail = _checked(thumbnail)
+        height, width = (
+            (n * self.scale for n in thumbnail.shape[:2]) if shape is None else _pair(shape)
+        )
+        if self.reduced((height, width)) != thumbnail.shape[:2]:
             raise Error(
-                f"an image of {shape[1]}x{shape[0]} has no thumbnail of "
+                f"an image of {width}x{height} has no thumbnail of "
                 f"{thumbnail.shape[1]}x{thumbnail.shape[0]}"
             )
+        check_size(width, height, max_pixels)
+        if latent not in LATENTS:
+            raise Error(f"latent is one of {', '.join(LATENTS)}, got {latent!r}")
+        if not _is_whole(seed) or not 0 <= seed < 1 << 31:
+            raise Error(f"seed is a whole number from 0 to 2^31 - 1, got {seed!r}")
+        shape = height, width
         grown = self._rescaler.upscale(self.model.params, thumbnail, shape, latent, seed)
         grey = np.ptp(thumbnail, axis=-1).max() <= _ROUNDING
         return held.greyed(grown) if grey else grown
@@ -168,20 +176,21 @@ class ImageRescaler:
         """The bytes of a thumbnail's file, with a note for `jaxlic.restore`.
 
         Args:
-            image: uint8 `[H, W, 3]` or a `Picture`, whose transparency is dropped.
+            image: uint8 `[H, W, 3]` (or `[H, W]` grey, `[H, W, 4]` with alpha) or a `Picture`,
+                up to 100 megapixels; transparency is dropped.
             format_: "jpeg" or "webp".
-            quality: the format's own, 30 to 95.
+            quality: the format's own, a whole number from 30 to 95.
 
         Raises:
             Error: if an argument is not as above.
         """
-        picture = image if isinstance(image, Picture) else Picture(np.asarray(image))
+        picture = image if isinstance(image, Picture) else held.picture(image)
         if format_ not in FORMATS.values():
             raise Error(f"formats are jpeg and webp, got {format_!r}")
-        if not QUALITIES[0] <= quality <= QUALITIES[1]:
-            raise Error(f"quality must be in [30, 95], got {quality}")
-        comment = self.note(picture.rgb.shape[:2]).text()
+        if not _is_whole(quality) or not QUALITIES[0] <= quality <= QUALITIES[1]:
+            raise Error(f"quality must be a whole number in [30, 95], got {quality!r}")
         small = self.downscale(picture.rgb)
+        comment = self.note(picture.rgb.shape[:2]).text()
         return classic.encode(small, format_, quality, comment=comment, icc=picture.icc)
 
     def note(self, shape: tuple[int, int]) -> Note:
@@ -190,7 +199,7 @@ class ImageRescaler:
 
 
 def restore(
-    source: str | pathlib.Path | bytes | Picture,
+    source: str | pathlib.Path | Bytes | Picture,
     *,
     scale: int | None = None,
     model: str | pathlib.Path | None = None,
@@ -211,12 +220,14 @@ def restore(
         The image; what a user should know about it is in its `notes`.
 
     Raises:
-        ImageError: if the file is no image, or does not say how it was made.
+        ImageError: if the file is no image, does not say how it was made, does not fit the
+            model or would be too large.
         ModelError: if the model is not there.
+        Error: if an argument is not as above.
     """
     read = isinstance(source, Picture)
     picture = source if read else images.read(source, max_pixels=max_pixels)
-    prefix = "" if read or isinstance(source, bytes) else f"{source}: "
+    prefix = f"{source}: " if isinstance(source, str | os.PathLike) else ""
     note = _parse(picture.comment)
     notes, shape = list(picture.notes), None
     if note is None:
@@ -253,13 +264,28 @@ def restore(
             small, turns = exif.undone(small, exif.CLOCKWISE), [exif.CLOCKWISE, *turns]
         else:
             notes.append("resized or cropped since it was made: enlarged as it is")
-    rgb = rescaler.upscale(small, shape, latent=latent, seed=seed, max_pixels=max_pixels)
+    try:
+        rgb = rescaler.upscale(small, shape, latent=latent, seed=seed, max_pixels=max_pixels)
+    except FileError as error:
+        raise ImageError(f"{prefix}{error}") from error
     for turn in turns:
         rgb = exif.oriented(rgb, turn)
     return Picture(rgb, None, picture.icc, tuple(notes))
 
 
-def _check(image: np.ndarray) -> None:
+def _checked(image: np.ndarray) -> np.ndarray:
+    image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise Error(f"an image is uint8 [H, W, 3], got {image.dtype} {list(image.shape)}")
     check_size(image.shape[1], image.shape[0])
+    return image
+
+
+def _is_whole(number: Any) -> bool:
+    return isinstance(number, int | np.integer)
+
+
+def _pair(shape: tuple[int, ...]) -> tuple[int, int]:
+    if np.shape(shape) != (2,) or not all(map(_is_whole, shape)) or min(shape) < 1:
+        raise Error(f"shape is (height, width) in pixels, got {shape}")
+    return int(shape[0]), int(shape[1])

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 
 import jax
 import jax.numpy as jnp
@@ -83,6 +84,24 @@ def test_folders(model, source, tmp_path):
     assert (tmp_path / "out" / "a.x2.jpg").is_file()
 
 
+def test_thumbnails_beside_their_photographs_are_left_alone(model, source, capsys, tmp_path):
+    arguments = ["downscale", str(tmp_path), "--skip-existing", "--model", str(model)]
+    assert cli.main(arguments) == 0
+    assert cli.main(arguments) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"photo.png", "photo.x2.jpg"}
+    assert f"{tmp_path}: 1 of 2 images are thumbnails, left alone" in capsys.readouterr().err
+
+
+def test_a_folder_may_be_called_as_thumbnails_are(model, source, capsys, tmp_path):
+    m = ["--model", str(model)]
+    for folder in ("thumbs.v1", "small.webp"):
+        assert cli.main(["downscale", str(source), "-o", f"{tmp_path / folder}/", *m]) == 0
+        assert (tmp_path / folder / "photo.x2.jpg").is_file()
+    capsys.readouterr()
+    arguments = ["downscale", source, source, "-o", tmp_path / "small.jpg"]
+    assert "small.jpg: names one file" in _error(capsys, *arguments, *m)
+
+
 def _error(capsys, *arguments):
     assert cli.main([*map(str, arguments)]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
@@ -132,6 +151,7 @@ def test_bad_input_is_one_line(model, source, capsys, tmp_path):
     assert "scale 2, not 4" in _error(capsys, "downscale", source, "--scale", 4, *m)
     assert "no model called" in _error(capsys, "downscale", source, "--model", "nothing")
     assert "is a codec" in _error(capsys, "downscale", source, "--model", "base")
+    assert "says that jaxlic made it" in _error(capsys, "info", source)
     assert "makes thumbnails" in _error(capsys, "compress", source, *m)
     small = tmp_path / "small.jpg"
     assert cli.main(["downscale", str(source), "-o", str(small), *map(str, m)]) == 0
@@ -181,8 +201,26 @@ def test_arrays_are_checked(model, photo):
         rescaler.upscale(photo[:10, :10], (50, 20))
     with pytest.raises(ValueError, match="formats"):
         rescaler.encode(photo, "avif")
-    with pytest.raises(ValueError, match="quality"):
-        rescaler.encode(photo, "jpeg", 20)
+    for quality in (20, 96, 70.6, "80"):
+        with pytest.raises(jaxlic.Error, match="quality"):
+            rescaler.encode(photo, "jpeg", quality)
+    for image in (photo[0, :, 0], photo[..., :2]):
+        with pytest.raises(jaxlic.Error, match="an image"):
+            rescaler.encode(image)
+    with pytest.raises(jaxlic.Error, match="an image"):
+        rescaler.downscale(photo[:32, :32].tolist())
+    small = rescaler.downscale(photo[:32, :32])
+    grey, faint = photo[..., 0], np.dstack([photo, photo[..., 0]])
+    assert rescaler.encode(grey) == rescaler.encode(np.dstack([grey] * 3))
+    assert rescaler.encode(faint) == rescaler.encode(photo)
+    for shape in ((32,), (32.0, 32.0), 32, (0, 32)):
+        with pytest.raises(jaxlic.Error, match="shape is"):
+            rescaler.upscale(small, shape)
+    with pytest.raises(jaxlic.Error, match="latent is one of mean, zero, sample, got 'mode'"):
+        rescaler.upscale(small, latent="mode")
+    for seed in (1.5, -1, 2**31):
+        with pytest.raises(jaxlic.Error, match="seed is"):
+            rescaler.upscale(small, latent="sample", seed=seed)
     with pytest.raises(ValueError, match="100 megapixels"):
         rescaler.upscale(np.zeros((20_000, 5_000, 3), np.uint8))
     assert set(thumbnail.FORMATS.values()) == {"jpeg", "webp"}
@@ -194,10 +232,16 @@ def test_a_thumbnail_is_a_file_its_bytes_or_a_picture(model, source):
     path = source.with_suffix(".jpg")
     path.write_bytes(data)
     known = restore(path, model=model).rgb
-    for given in (data, images.read(data)):
+    for given in (data, bytearray(data), memoryview(data), images.read(data)):
         np.testing.assert_array_equal(restore(given, model=model).rgb, known)
-    with pytest.raises(jaxlic.Error, match=r"51 pixels is over|is over 3,926 pixels"):
+    with pytest.raises(jaxlic.Error, match=r"^an image of 77x51 pixels is over 3,926 pixels"):
         restore(data, model=model, max_pixels=3926)
+    with pytest.raises(jaxlic.Error, match=rf"^{re.escape(str(path))}: an image of 77x51"):
+        restore(path, model=model, max_pixels=3926)
+    assert restore(data, model=model, max_pixels=3927).rgb.shape == (51, 77, 3)
+    for given in (known, 3, io.BytesIO(data)):
+        with pytest.raises(jaxlic.Error, match="an image is a file or its bytes, got"):
+            restore(given, model=model)
     with pytest.raises(jaxlic.Error, match=r"^does not say how it was made"):
         restore(images.read(source))
 
@@ -229,15 +273,16 @@ def test_of_whole_blocks_nothing_is_added_by_turning(model, photo):
     assert np.mean(np.square(error)) < 600
 
 
+@pytest.mark.parametrize("format_", ["PNG", "TIFF"])
 @pytest.mark.parametrize("number", [2, 3, 6, 8])
-def test_a_thumbnail_turned_by_its_exif_data_loses_nothing(model, photo, number):
+def test_a_thumbnail_turned_by_its_exif_data_loses_nothing(model, photo, number, format_):
     """Viewers turn a JPEG so: the pixels that the network sees are those it made."""
     data = jaxlic.load(model).encode(photo[:51, :77], "jpeg", 90)
     plain = restore(data, model=model)
     with Image.open(io.BytesIO(data)) as image:
         metadata, out = image.getexif(), io.BytesIO()
         metadata[0x0112] = number
-        image.save(out, "PNG", exif=metadata)
+        image.save(out, format_, exif=metadata)
     found = restore(out.getvalue(), model=model)
     assert found.notes == ()
     np.testing.assert_array_equal(found.rgb, exif.oriented(plain.rgb, number))

@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxlic.commands import options
 from jaxlic.commands.files import each, jobs, picture, write
-from jaxlic.commands.messages import STREAM, tell
+from jaxlic.commands.messages import STREAM, remark, tell
 from jaxlic.commands.names import tell_unread
 from jaxlic.errors import UsageError
 
@@ -47,19 +47,11 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Images to thumbnails."""
     from jaxlic import thumbnail
-    from jaxlic.files import images
 
-    format_ = args.format
-    named = None if args.output is None else thumbnail.FORMATS.get(args.output.suffix.lower())
-    if format_ is None:
-        format_ = named or "jpeg"
-    elif named is not None and named != format_:
-        raise UsageError(f"{args.output}: is named as {named}, but --format says {format_}")
-    if args.output is not None and named is None and args.output.suffix and _single(args):
-        raise UsageError(f"{args.output}: thumbnails are .jpg or .webp files")
+    format_ = _format(args)
     suffix = next(s for s, f in thumbnail.FORMATS.items() if f == format_)
     tell_unread(args)
-    todo = jobs(args, images.find, f".x{args.scale}{suffix}")
+    todo = jobs(args, _photographs, f".x{args.scale}{suffix}")
     from jaxlic import api
 
     rescaler = api.load(args.model or f"sain-x{args.scale}")
@@ -82,6 +74,30 @@ def run(args: argparse.Namespace) -> int:
     return each(todo, work, "downscaling")
 
 
-def _single(args: argparse.Namespace) -> bool:
-    folders = args.inputs[0].is_dir() or args.output.is_dir()
-    return len(args.inputs) == 1 and not folders and args.output is not STREAM
+def _format(args: argparse.Namespace) -> str:
+    """What is asked for: by name, or by the name of the only file. Raises UsageError."""
+    from jaxlic import thumbnail
+
+    output, several = args.output, len(args.inputs) > 1 or args.inputs[0].is_dir()
+    if output is None or output is STREAM or args.into or output.is_dir():
+        return args.format or "jpeg"
+    named = thumbnail.FORMATS.get(output.suffix.lower())
+    if named is not None and several:
+        raise UsageError(f"{output}: names one file, but there may be several")
+    if named is None and output.suffix and not several:
+        raise UsageError(f"{output}: thumbnails are .jpg or .webp files")
+    if named is not None and args.format not in (None, named):
+        raise UsageError(f"{output}: is named as {named}, but --format says {args.format}")
+    return args.format or named or "jpeg"
+
+
+def _photographs(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Images of a folder but for thumbnails, which may have been made there before."""
+    from jaxlic import thumbnail
+    from jaxlic.files import images
+
+    found = images.find(folder)
+    kept = [path for path in found if thumbnail.note_of(path) is None]
+    if made := len(found) - len(kept):
+        remark(f"{folder}: {made} of {len(found)} images are thumbnails, left alone")
+    return kept

@@ -10,6 +10,7 @@ from jaxlic.commands import options
 from jaxlic.commands.files import naming, read
 from jaxlic.commands.messages import name
 from jaxlic.commands.names import place
+from jaxlic.errors import UsageError
 
 
 def add(commands: Any) -> None:
@@ -31,9 +32,12 @@ def run(args: argparse.Namespace) -> int:
     """Prints what a file says of itself."""
     data = read(args.input)
     from jaxlic import account, thumbnail
+    from jaxlic.files import opening
 
     small = thumbnail.describe(data)
     with naming(args.input):
+        if small is None and opening.kind(data[:16]):
+            raise UsageError("not a .jlic file, nor a thumbnail that says that jaxlic made it")
         description = small or account.describe(data)
     if args.json:
         print(json.dumps(description, indent=2))

@@ -42,7 +42,7 @@ def add_files(parser: argparse.ArgumentParser, inputs: str, output: str) -> None
     parser.add_argument(
         "--keep-suffix",
         action="store_true",
-        help="add to names rather than replace their suffix, as in photo.jpg.jlic",
+        help="add to names, not replace their suffix, as photo.jpg.jlic or photo.jpg.x2.jpg",
     )
 
 

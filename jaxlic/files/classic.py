@@ -37,7 +37,8 @@ CODECS: dict[str, tuple[str, dict[str, Any]]] = {
     "jxl": ("JXL", {"effort": 7}),
     "jxl-9": ("JXL", {"effort": 9}),
 }
-_FAST: dict[str, dict[str, Any]] = {"jpeg": {"optimize": False}, "webp": {"method": 4}}
+_PLAIN = {"optimize": False, "progressive": False}
+_FAST: dict[str, dict[str, Any]] = {"jpeg": _PLAIN, "webp": {"method": 4}}
 
 
 def encode(
@@ -53,8 +54,9 @@ def encode(
 
     Args:
         rgb: uint8 `[H, W, 3]`.
-        codec: "jpeg" (4:2:0, optimised Huffman tables), "jpeg-progressive" (that too), "webp"
-            (method 6), "avif" (Pillow's defaults), "avif-best" (see above), "jxl" and "jxl-9"
+        codec: "jpeg" (4:2:0, optimised Huffman tables; noise of more than a byte a pixel has
+            default ones, for Pillow cannot), "jpeg-progressive" (likewise), "webp" (method 6),
+            "avif" (Pillow's defaults), "avif-best" (see above), "jxl" and "jxl-9"
             (libjxl, effort 7 and 9; need imagecodecs).
         quality: in the codec's own scale, 0 to 100.
         fast: same pixels for JPEG (default Huffman tables), WebP by method 4.
@@ -80,11 +82,23 @@ def encode(
         extra["icc_profile"] = icc
     if max(rgb.shape[:2]) > _MAX_SIDES.get(format_, MAX_PIXELS):
         raise ImageError(f"{codec} holds at most {_MAX_SIDES[format_]} pixels a side")
+    image, out = Image.fromarray(rgb), io.BytesIO()
+    try:
+        image.save(out, format_, quality=int(quality), **extra)
+    except (KeyError, OSError, ValueError) as error:
+        # What is optimised must fit a buffer of Pillow's, a byte a pixel: noise does not.
+        if extra.get("optimize"):
+            return _plain(image, quality, extra)
+        raise ImageError(f"this Pillow cannot write {codec}") from error
+    return out.getvalue()
+
+
+def _plain(image: Any, quality: int, settings: dict[str, Any]) -> bytes:
     out = io.BytesIO()
     try:
-        Image.fromarray(rgb).save(out, format_, quality=int(quality), **extra)
+        image.save(out, "JPEG", quality=int(quality), **settings | _PLAIN)
     except (KeyError, OSError, ValueError) as error:
-        raise ImageError(f"this Pillow cannot write {codec}") from error
+        raise ImageError("this Pillow cannot write JPEG") from error
     return out.getvalue()
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from jaxlic.errors import FileError, ImageError
 from jaxlic.files import disk, exif, jxl, opening
 from jaxlic.files.classic import check_profile, description
-from jaxlic.files.opening import MAX_PIXELS
+from jaxlic.files.opening import MAX_PIXELS, Bytes
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".jxl"})
 WRITTEN = {
@@ -60,7 +60,7 @@ def find(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def read(
-    source: str | pathlib.Path | bytes, *, name: str = "", max_pixels: int = MAX_PIXELS
+    source: str | pathlib.Path | Bytes, *, name: str = "", max_pixels: int = MAX_PIXELS
 ) -> Picture:
     """Reads an image: upright (EXIF orientation applied), as 8-bit RGB.
 
@@ -77,6 +77,7 @@ def read(
     Raises:
         ImageError: if the file is missing, damaged, not such an image, or has more pixels.
     """
+    source = opening.given(source)
     name = name if isinstance(source, bytes) else str(source)
     with _file(source, name) as (file, format_):
         if format_ == "JXL":
@@ -84,11 +85,12 @@ def read(
         image, icc, notes = opening.opened(file, format_, max_pixels=max_pixels)
         with image:
             notes += _notes(image)
+            # First: loading a TIFF turns it and forgets that it did.
+            comment, turned = exif.comment(image), exif.orientation(image)
             image.load()
             from PIL import ImageOps
 
             picture = _normalise(ImageOps.exif_transpose(image), icc, notes)
-            comment, turned = exif.comment(image), exif.orientation(image)
             return dataclasses.replace(picture, comment=comment, orientation=turned)
 
 

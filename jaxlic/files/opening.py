@@ -7,11 +7,14 @@ and has limits that hold for a whole process.
 from __future__ import annotations
 
 import functools
+import os
+import pathlib
 from typing import Any, BinaryIO, NamedTuple
 
 from jaxlic.errors import ImageError
 from jaxlic.files import jxl, png
 
+Bytes = bytes | bytearray | memoryview
 MAX_PIXELS = 100_000_000
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 
@@ -28,6 +31,15 @@ class Opened(NamedTuple):
     image: Any
     icc: bytes | None
     notes: tuple[str, ...]
+
+
+def given(source: str | pathlib.Path | Bytes) -> str | pathlib.Path | bytes:
+    """What an image is read from. Raises ImageError if it is neither a name nor bytes."""
+    if isinstance(source, bytearray | memoryview):
+        return bytes(source)
+    if not isinstance(source, bytes | str | os.PathLike):
+        raise ImageError(f"an image is a file or its bytes, got {type(source).__name__}")
+    return source
 
 
 def kind(prefix: bytes) -> str | None:

@@ -64,6 +64,18 @@ def test_every_codec_names_its_encoder_and_its_settings():
         assert str(settings) in words and any(c.isdigit() for c in words)
 
 
+@pytest.mark.parametrize("codec", ["jpeg", "jpeg-progressive"])
+def test_noise_of_more_bytes_than_pixels_is_written(codec):
+    rng = np.random.default_rng(0)
+    noise = 255 * rng.integers(0, 2, (600, 600, 3), np.uint8)
+    data = classic.encode(noise, codec, 94)
+    assert len(data) > 360_000
+    np.testing.assert_array_equal(
+        classic.decode(data, "jpeg"),
+        classic.decode(classic.encode(noise, "jpeg", 94, fast=True), "jpeg"),
+    )
+
+
 def test_progressive_jpeg_has_the_same_pixels_in_scans(photo):
     plain, scans = (classic.encode(photo, c, 70) for c in ("jpeg", "jpeg-progressive"))
     assert b"\xff\xc2" in scans and b"\xff\xc2" not in plain[:1000]
