@@ -197,7 +197,9 @@ def test_help_is_instant_and_teaches():
         (["photo.png", "-o", "out.jpg"], "drawn as a .png"),
         (["photo.png", "-o", "photo.png"], "--force"),
         (["photo.png", "--model", "base"], "no dynamic kernels"),
-        (["photo.png", "--model", "base", "--at", "999,1"], "outside of 256x192"),
+        (["photo.png", "--model", "base", "--at", "999,1"], "999,1 is outside of 256x192"),
+        (["photo.png", "-o", "photo.png", "-f"], "would replace its own source"),
+        (["."], ": is a folder"),
     ],
 )
 def test_explain_says_in_a_line_what_is_wrong(

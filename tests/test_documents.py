@@ -14,6 +14,7 @@ from jaxlic.cli import _parser
 
 ROOT = pathlib.Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BENCHMARKS = sorted((ROOT / "tests" / "benchmarks").glob("*.py"))
 SOURCES = sorted((ROOT / "jaxlic").rglob("*.py"))
 EXAMPLES = [path for path in SOURCES if ">>>" in path.read_text()]
 
@@ -49,6 +50,16 @@ def test_every_example_runs(path):
     module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
     result = doctest.testmod(module, extraglobs={"jnp": importlib.import_module("jax.numpy")})
     assert result.attempted and not result.failed
+
+
+@pytest.mark.parametrize("path", BENCHMARKS, ids=_name)
+def test_every_benchmark_has_what_it_imports(path):
+    try:
+        importlib.import_module(f"tests.benchmarks.{path.stem}")
+    except ModuleNotFoundError as error:
+        assert error.name is not None
+        assert error.name.partition(".")[0] not in ("jaxlic", "tests", "train"), error.name
+        pytest.skip(f"{error.name} is not there")
 
 
 @pytest.mark.parametrize("path", [*PAGES, *SOURCES], ids=_name)

@@ -27,7 +27,8 @@ from jaxlic.core import (
     Rescaler,
 )
 from jaxlic.errors import Error, one_line
-from jaxlic.models import Spec, assemble, load_model
+from jaxlic.files import schema
+from jaxlic.models import Spec, assemble, builder_of, load_model
 from train.adversary import with_critic
 from train.distil import student
 
@@ -192,12 +193,17 @@ def load_experiment(path: str | pathlib.Path, overrides: dict[str, Any]) -> Expe
 
 
 def _check(e: Experiment) -> None:
-    """Raises ConfigError if a number is out of range."""
+    """Raises ConfigError if a number is out of range, or what is trained could not be saved."""
     for name in ("batch", "crop", "accumulate"):
         if getattr(e, name) < 1:
             raise ConfigError(f"{name} must be 1 or more, got {getattr(e, name)}")
     if not 0 <= e.seed < 2**32:
         raise ConfigError(f"seed must be 0 or more and below 2**32, got {e.seed}")
+    try:
+        limits = dict(builder_of(e.spec, e.builders).limits)
+        schema.check_settings(e.spec.settings, limits)
+    except ValueError as error:
+        raise ConfigError(one_line(error)) from error
 
 
 def parse_overrides(settings: Sequence[str]) -> dict[str, str]:

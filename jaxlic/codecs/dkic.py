@@ -20,7 +20,7 @@ from collections.abc import Callable
 import jax
 from flax import linen as nn
 
-from jaxlic.codecs.hyperprior import INT8, LIMITS, Hyperprior
+from jaxlic.codecs.hyperprior import INT8, LIMITS, Hyperprior, lapped_halo
 from jaxlic.codecs.transform import transform_codec
 from jaxlic.core import Builder
 from jaxlic.entropy.context import PHASES, SpatialChannelContext
@@ -81,7 +81,8 @@ def lapped(
             ends the synthesis; 0 for none.
 
     Raises:
-        ValueError: if the kernel is not known, or slices and passes do not fit.
+        ValueError: if the kernel is not known, a width is no multiple of its groups of 16
+            channels, or slices and passes do not fit.
     """
     first, last = blocks
     scales = list(zip(kernel_hidden, kernel_blocks, radius, strict=True))
@@ -90,21 +91,21 @@ def lapped(
         return [_group(kernel, *scale, knee=0.25) for scale in scales]
 
     hyper = _group(kernel, 64, 1, 1) if hyper_kernel else None
-    reach = (
-        52 + 8 * kernel_blocks[0] * (radius[0] + 2) + 16 * kernel_blocks[1] * (radius[1] + 2)
-    )
+    cells = zip((8, 16), kernel_blocks, radius, strict=True)
+    reach = sum(cell * count * (longest + 1) for cell, count, longest in cells)
     restore = None
     if restoration:
+        _check_width(restoration_kernel, restoration)
         kind = _kernel(restoration_kernel, _RESTORATION_RADIUS)
         restore = Restoration(hidden=restoration, kernel=kind)
-        reach += 20 + 8 * (_RESTORATION_RADIUS + 2)
+        reach += 32 + 8 * (_RESTORATION_RADIUS + 1)
     return Hyperprior(
         LappedAnalysis(features, latents, hidden, (first, last), tuple(made())),
         LappedSynthesis(features, latents, hidden, (first, last), tuple(made()[::-1]), restore),
         HyperAnalysis(group=hyper),
         latents=latents,
         context=_context(latents, slices, passes, summary, context_hidden),
-        halo=_halo(reach),
+        halo=lapped_halo(first, last, reach),
         error_price=error_price,
     )
 
@@ -151,7 +152,7 @@ def convolutional(
         latents=latents,
         synthesis_features=(features, latents * 3 // 2),
         context=_context(latents, slices, passes, summary, context_hidden, correlation),
-        halo=_halo(reach),
+        halo=-(-reach // 64) * 64,
         error_price=error_price,
     )
 
@@ -161,7 +162,16 @@ def _nothing(x: jax.Array, quality: jax.Array, size: jax.Array | None = None) ->
 
 
 def _group(kernel: str, hidden: int, blocks: int, radius: int, **settings) -> nn.Module:
+    _check_width(kernel, hidden)
+    if min(blocks, radius) < 1:
+        raise ValueError(f"{blocks} blocks of radius {radius}: both must be 1 or more")
     return ResidualGroup(hidden, blocks, _kernel(kernel, radius), **settings)
+
+
+def _check_width(kernel: str, hidden: int) -> None:
+    whole = hidden % DynamicConv.group == 0 or kernel in ("depthwise", "plain")
+    if hidden < 1 or not whole:
+        raise ValueError(f"{kernel} kernels {hidden} wide: no multiple of {DynamicConv.group}")
 
 
 @functools.cache  # One object for one kernel, so that equal models are equal.
@@ -177,15 +187,11 @@ def _context(
 ) -> SpatialChannelContext | None:
     if not passes:
         return None
-    if sum(slices) != latents:
+    if sum(slices) != latents or min(slices) < 1:
         raise ValueError(f"slices {tuple(slices)} are not {latents} channels")
     if len(slices) != len(passes) or not set(passes) <= set(PHASES):
         raise ValueError(f"passes {tuple(passes)}: 1, 2 or 4 for each of {len(slices)} slices")
     return SpatialChannelContext(tuple(slices), tuple(passes), summary, hidden, correlation)
-
-
-def _halo(reach: int) -> int:
-    return -(-reach // 64) * 64
 
 
 _INT8 = INT8 + r"|(groups_\d/.*|hyper_analysis/group/.*|refine_\d+/(conv|mean|index))/kernel$"

@@ -200,8 +200,18 @@ def lapped(
         LappedSynthesis(features, latents, width, (eighth, sixteenth)),
         HyperAnalysis(),
         latents=latents,
+        halo=lapped_halo(max(first, eighth), max(last, sixteenth)),
         error_price=error_price,
     )
+
+
+def lapped_halo(eighth: int, sixteenth: int, more: int = 0) -> int:
+    """How far lapped transforms of so many blocks at 1/8 and 1/16 look, and `more` pixels.
+
+    48 are the transforms' own and those of the filter behind them.
+    """
+    reach = 48 + 8 * eighth + 16 * sixteenth + more
+    return max(128, -(-reach // 64) * 64)
 
 
 def convolutional(

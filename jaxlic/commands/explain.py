@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import pathlib
 from typing import Any
 
 from jaxlic.commands import options
-from jaxlic.commands.files import picture
+from jaxlic.commands.files import make_folder, naming, picture
 from jaxlic.commands.messages import tell
 from jaxlic.errors import UsageError
 
@@ -34,7 +35,8 @@ def add(commands: Any) -> None:
         type=options.point,
         action="append",
         metavar="X,Y",
-        help="a pixel to look from, repeatable; default four with much detail",
+        help="a pixel to look from, repeatable; default four with much detail. At most "
+        "1024x1024 pixels around them, or in the middle, are looked at",
     )
 
 
@@ -44,28 +46,31 @@ def run(args: argparse.Namespace) -> int:
 
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError('drawing needs pip install "jaxlic[eval]"')
+    rgb = picture(args.input).rgb
     output = args.output or args.input.with_suffix(".offsets.png")
     if output.suffix.lower() != ".png":
         raise UsageError(f"{output}: is drawn as a .png")
     if output.exists() and not args.force:
         raise UsageError(f"{output}: exists; use --force to replace it")
-    rgb = picture(args.input).rgb
+    if os.path.realpath(output) == os.path.realpath(args.input):
+        raise UsageError(f"{output}: would replace its own source")
+    make_folder(output)
     from jaxlic import models
     from jaxlic.report import explain as explaining
 
     model = models.load_model(args.model)
-    image = explaining.window(rgb)
-    height, width = image.shape[:2]
+    with naming(args.input):
+        image, (left, top) = explaining.window(rgb, args.at or ())
     if image.shape != rgb.shape:
-        tell(args.input, [f"the central {width}x{height} pixels are looked at"])
-    for x, y in args.at or ():
-        if not (x < width and y < height):
-            raise UsageError(f"--at {x},{y}: outside of {width}x{height} pixels")
-    points = args.at or explaining.interesting(image)
+        height, width = image.shape[:2]
+        tell(args.input, [f"{width}x{height} pixels from {left},{top} on are looked at"])
+    points = [(x - left, y - top) for x, y in args.at or ()] or explaining.interesting(image)
     found = explaining.layers(model, image, args.quality)
     fields = explaining.receptive_field(model, image, args.quality, points)
-    title = f"{args.input.name}, model {model.id}, quality {args.quality:g}"
-    disk.write_bytes(output, explaining.draw(image, found, fields, points, title))
+    shown = os.fsencode(args.input.name).decode(errors="replace")
+    title = f"{shown}, model {model.id}, quality {args.quality:g}"
+    drawn = explaining.draw(image, found, fields, points, title, corner=(left, top))
+    disk.write_bytes(output, drawn)
     print(
         "offsets in samples of the layer, along an axis; alike: share of their energy that is"
     )

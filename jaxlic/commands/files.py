@@ -105,7 +105,7 @@ def each(todo: Todo, work: Callable[[pathlib.Path, pathlib.Path], str], label: s
     for source, target in progress(todo.jobs, len(todo.jobs), label):
         try:
             with naming(source, target):
-                _make_folder(target)
+                make_folder(target)
                 result = work(source, target)
         except (Error, OSError, MemoryError) as error:
             failed += 1
@@ -282,7 +282,8 @@ def _apart(found: list[Job]) -> tuple[list[Job], list[UsageError]]:
     return apart, errors
 
 
-def _make_folder(target: pathlib.Path) -> None:
+def make_folder(target: pathlib.Path) -> None:
+    """Makes the folder of a file to be written. Raises UsageError."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:

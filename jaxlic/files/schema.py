@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -75,8 +76,9 @@ def check_settings(settings: Mapping[str, Any], limits: Mapping[str, int]) -> No
         if isinstance(value, dict) and not any(isinstance(v, dict) for v in value.values()):
             check_settings(value, limits)
         elif not _is_setting(value, limits.get(name, MAX_INTEGER), 2):
-            shown = repr(value) if isinstance(value, int | float) else type(value).__name__
-            raise ValueError(f"setting {name} is out of bounds ({shown[:40]})")
+            most = f"whole numbers up to {limits.get(name, MAX_INTEGER)}"
+            shown = reprlib.repr(value)[:40]
+            raise ValueError(f"setting {name} is out of bounds ({shown}; {most})")
 
 
 def _is_setting(value: Any, largest: int, depth: int) -> bool:

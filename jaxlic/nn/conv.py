@@ -66,9 +66,12 @@ def conv2d(
 
     Raises:
         ValueError: if the channels of `x` are not those the kernel expects.
+        TypeError: if `x` holds integers: kernels would be rounded to these.
     """
     if x.ndim != 4 or x.shape[-1] != kernel.shape[2]:
         raise ValueError(f"a kernel {kernel.shape} cannot be applied to {x.shape}")
+    if not jnp.issubdtype(x.dtype, jnp.inexact):
+        raise TypeError(f"a convolution takes floating-point numbers, got {x.dtype}")
     if padding is None:
         padding = same_padding(kernel.shape[0])
     x = jnp.asarray(x)  # Of a type that JAX has, also where NumPy's doubles come in.

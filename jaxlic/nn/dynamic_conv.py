@@ -47,9 +47,13 @@ class DynamicConv(nn.Module):
     """A 3x3 aggregation whose sampling points and weights are predicted at every position.
 
     Offsets start at zero and all taps alike (with `softmax`: a box filter). An offset or a
-    logit that is not finite counts as zero, so that no input can spoil more of an image than
-    its own samples; how many were is sown, with offsets and weights, into the collection
-    "intermediates" (`apply(..., mutable=["intermediates"])`).
+    logit that is not finite counts as zero, so that what is predicted moves no tap out of
+    reach. (A sample of the input that is not finite still spoils the positions that can look
+    at it, and gradients.)
+
+    Sown into the collection "intermediates" (`apply(..., mutable=["intermediates"])`), as
+    tuples: `offsets` `[B, H, W, G, K, 2]`, rows then columns, in samples; `weights`
+    `[B, H, W, G, K]`; `radius`; `fallbacks`, how many logits and offsets were not finite.
 
     Attributes:
         features: output channels.
@@ -82,10 +86,16 @@ class DynamicConv(nn.Module):
             size: integer `[2]`, height and width of their valid part; None for all.
 
         Raises:
-            ValueError: if I is not a multiple of `group`.
+            ValueError: if I is not a multiple of `group`, the kernel is even, or the radius is
+                not a whole number from 1 on.
+            TypeError: if x holds integers.
         """
         channels, count = x.shape[-1], self.kernel_size**2
-        if channels % self.group:
+        if self.kernel_size % 2 == 0 or self.kernel_size < 1:
+            raise ValueError(f"kernels have odd edges, got {self.kernel_size}")
+        if not isinstance(self.radius, int) or self.radius < 1:
+            raise ValueError(f"radius is a whole number from 1 on, got {self.radius}")
+        if self.group < 1 or channels % self.group:
             raise ValueError(f"{channels} channels are not in groups of {self.group}")
         x = keep(x, size)
         groups = channels // self.group
@@ -120,7 +130,7 @@ class DepthwiseConv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, size: jax.Array | None = None) -> jax.Array:
-        """Maps `[B, H, W, C]` to the same shape."""
+        """Maps `[B, H, W, C]` to the same shape and type; sums are float32."""
         edge, channels = self.kernel_size, x.shape[-1]
         init = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
         kernel = self.param("kernel", init, (edge, edge, 1, channels))
@@ -133,7 +143,7 @@ class DepthwiseConv(nn.Module):
             for j in range(edge):
                 shifted = padded[:, i : i + x.shape[1], j : j + x.shape[2]]
                 total = total + kernel[i, j, 0] * shifted
-        return total
+        return total.astype(x.dtype)
 
 
 class SeparableConv(nn.Module):

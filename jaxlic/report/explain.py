@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlic.core import Codec
-from jaxlic.errors import ModelError
+from jaxlic.errors import Error, ModelError
 from jaxlic.models import Model, build
 from jaxlic.ops.tiling import padded
 from jaxlic.ops.warp import taps
@@ -46,10 +46,34 @@ class Layer(NamedTuple):
     fallbacks: int
 
 
-def window(image: np.ndarray) -> np.ndarray:
-    """The central part of a uint8 image, `[H, W, 3]`, of at most 1024 pixels a side."""
-    top, left = (max(n - MAX_SIDE, 0) // 2 for n in image.shape[:2])
-    return image[top : top + MAX_SIDE, left : left + MAX_SIDE]
+def window(
+    image: np.ndarray, points: Sequence[tuple[int, int]] = ()
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """The part of a uint8 image that is looked at, of at most 1024 pixels a side.
+
+    Args:
+        image: `[H, W, 3]`.
+        points: (x, y) in pixels, around which it is; none for the centre.
+
+    Returns:
+        The part, and (x, y) of its corner.
+
+    Raises:
+        Error: if a point is not in the image, or they are too far from each other.
+    """
+    height, width = image.shape[:2]
+    for x, y in points:
+        if not (0 <= x < width and 0 <= y < height):
+            raise Error(f"{x},{y} is outside of {width}x{height} pixels")
+    starts = []
+    for axis, n in enumerate((width, height)):
+        along = [point[axis] for point in points] or [0, n - 1]
+        low, high = min(along), max(along)
+        if points and high - low >= MAX_SIDE:
+            raise Error(f"points are at most {MAX_SIDE - 1} pixels from each other")
+        starts.append(min(max((low + high + 1 - MAX_SIDE) // 2, 0), max(n - MAX_SIDE, 0)))
+    left, top = starts
+    return image[top : top + MAX_SIDE, left : left + MAX_SIDE], (left, top)
 
 
 def layers(model: Model, image: np.ndarray, quality: float) -> list[Layer]:
@@ -64,7 +88,7 @@ def layers(model: Model, image: np.ndarray, quality: float) -> list[Layer]:
     def run(params):
         def all_of_it(module):
             y = jnp.round(module.analysis(x, q))
-            module.hyper_analysis(y, q)
+            module.hyper_analysis(y[..., : module.latents - getattr(module, "extra", 0)], q)
             module.synthesis(y, q)
 
         return module.apply(params, method=all_of_it, mutable=["intermediates"])[1]
@@ -168,7 +192,7 @@ def interesting(image: np.ndarray) -> list[tuple[int, int]]:
     for top, left in ((0, 0), (0, width // 2), (height // 2, 0), (height // 2, width // 2)):
         part = energy[top : top + max(height // 2, 1), left : left + max(width // 2, 1)]
         y, x = np.unravel_index(np.argmax(part), part.shape)
-        points.append((max(int(left + x) - 8, 0), max(int(top + y) - 8, 0)))
+        points.append((left + max(int(x) - 8, 0), top + max(int(y) - 8, 0)))
     return points
 
 
@@ -178,11 +202,14 @@ def draw(
     fields: Sequence[np.ndarray],
     points: Sequence[tuple[int, int]],
     title: str,
+    *,
+    corner: tuple[int, int] = (0, 0),
 ) -> bytes:
     """A PNG: a column a point, a row a layer of the analysis, the receptive field below.
 
     Crosses are the taps of an ordinary kernel, dots where the groups of channels look instead;
-    the larger, the more they count. Needs the extra `jaxlic[eval]`.
+    the larger, the more they count. `corner` is the image's in the one that it was cut from,
+    and titles count from there. Needs the extra `jaxlic[eval]`.
     """
     import matplotlib
 
@@ -194,14 +221,15 @@ def draw(
     figure, axes = pyplot.subplots(
         rows, len(points), figsize=(3 * len(points), 3 * rows + 0.4), dpi=110, squeeze=False
     )
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(title, fontsize=10, parse_math=False)
     for column, (point, field) in enumerate(zip(points, fields, strict=True)):
         for axis, layer in zip(axes[:, column], shown, strict=False):
             _draw_points(axis, image, layer, point)
         axis = axes[-1, column]
         _draw_crop(axis, image, point, 128)
         axis.imshow(np.sqrt(field), cmap="inferno", alpha=0.65, vmin=0, vmax=1)
-        axis.set_title(f"receptive field at {point[0]}, {point[1]}", fontsize=7)
+        x, y = (a + b for a, b in zip(point, corner, strict=True))
+        axis.set_title(f"receptive field at {x}, {y}", fontsize=7)
     figure.tight_layout(rect=(0, 0, 1, 0.985))
     out = io.BytesIO()
     figure.savefig(out, format="png")
@@ -227,7 +255,8 @@ def _draw_points(axis, image, layer, point):
         linewidths=0.3,
     )
     axis.plot(centre[1] + grid[:, 1], centre[0] + grid[:, 0], "+", color="white", markersize=9)
-    numbers = " ".join(part for part in layer.name.split("/") if part.startswith("KernelBlock"))
+    parts = layer.name.split("/")
+    numbers = " ".join(p for p in parts if p.startswith(("groups_", "KernelBlock", "blocks_")))
     side = layer.name.partition("_")[0]
     axis.set_title(f"{side} 1/{layer.stride} {numbers}", fontsize=6)
 
@@ -245,6 +274,8 @@ def _inputs(model: Model, image: np.ndarray, quality: float):
     if not isinstance(model.codec, Codec):
         raise ModelError(f"model {model.id} is a rescaler, and has no dynamic kernels")
     module = build(model.spec)
+    if not all(hasattr(module, part) for part in ("analysis", "hyper_analysis", "synthesis")):
+        raise ModelError(f"model {model.id} has no dynamic kernels to explain")
     height, width = padded(*image.shape[:2], module.stride)
     pads = ((0, height - image.shape[0]), (0, width - image.shape[1]), (0, 0))
     x = np.pad(image, pads, mode="edge")[None].astype(np.float32) / 255

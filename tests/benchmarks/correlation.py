@@ -16,11 +16,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlic.codecs.dkic import GROUPS
-from jaxlic.codecs.transform import padded
+from jaxlic.codecs.dkic import LEARNED_SLICES as GROUPS
 from jaxlic.entropy.models import LEVELS, MAX_SCALE, MIN_SCALE
 from jaxlic.files import images
 from jaxlic.models import build, load_model
+from jaxlic.ops.tiling import padded
 
 NEIGHBOURS = {"right": (0, 1), "below": (1, 0), "diagonal": (1, 1), "two right": (0, 2)}
 
@@ -57,7 +57,7 @@ def main() -> None:
     print("".join(f"{name:>11}" for name in NEIGHBOURS))
     first = 0
     for g, count in enumerate(GROUPS):
-        cells = "".join(f"{a / b:>11.3f}" for a, b in sums[g])
+        cells = "".join(f"{a / b if b else 0:>11.3f}" for a, b in sums[g])
         print(f"{first:>4} to {first + count:<5}{bits[g] / bits.sum():>6.1%}{cells}")
         first += count
 

@@ -13,7 +13,7 @@ from jaxlic.codecs import dkic
 from jaxlic.codecs.transform import transform_codec
 from jaxlic.entropy.range_coder import CONSTRICTION
 from jaxlic.errors import ModelError
-from jaxlic.models import BUILDERS, Spec, build
+from jaxlic.models import BUILDERS, Spec, build, load_model
 from jaxlic.ops import quantisation
 from tests.conftest import TINY
 from tests.random_params import random_params
@@ -190,13 +190,23 @@ def test_deeper_decoders_have_a_wider_halo():
     assert (shipped, deeper, shallow) == (192, 256, 192)
 
 
-@pytest.mark.parametrize("builder", ["dkic.lapped", "pyramid.lapped"])
-def test_no_kernel_looks_beyond_the_halo(builder):
-    module = build(Spec(builder, SMALL[builder]))
+@pytest.mark.parametrize(
+    ("builder", "settings"),
+    [
+        ("dkic.lapped", {}),
+        ("dkic.lapped", dict(blocks=[2, 2], radius=[1, 1], restoration=0)),
+        ("dkic.lapped", dict(blocks=[4, 4], kernel_blocks=[2, 1], restoration=0)),
+        ("hyperprior.lapped", dict(blocks=[4, 4])),
+        ("pyramid.lapped", {}),
+    ],
+)
+def test_no_kernel_looks_beyond_the_halo(builder, settings):
+    module = build(Spec(builder, SMALL[builder] | settings))
     quality, middle = jnp.full(1, 40.0), module.halo + 32
     x = jax.random.uniform(jax.random.key(0), (1, 2 * module.halo + 64, 64, 3))
     init = transform_codec(module).init
     params = random_params(init, x[:, :64], jax.random.key(0), scale=0.3)
+    params = jax.tree_util.tree_map_with_path(_far, params)
 
     def latent(x):
         return jnp.sum(module.apply(params, x, quality, method="analysis")[:, middle // 16])
@@ -213,10 +223,24 @@ def test_no_kernel_looks_beyond_the_halo(builder):
     assert 16 * rows.max() <= middle + module.halo
 
 
+def _far(path, a):
+    """Drives offsets to their bound."""
+    return 100 * a if "offset" in jax.tree_util.keystr(path) else a
+
+
+def test_shipped_halos_are_what_they_were():
+    halos = {"base": 128, "dkic": 256, "pyramid-3": 192}
+    assert {name: load_model(name).codec.geometry.halo for name in halos} == halos
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         (dict(kernel="magic"), "kernels are dynamic"),
+        (dict(kernel_hidden=[128, 100]), "100 wide: no multiple of 16"),
+        (dict(restoration=31, restoration_kernel="dynamic"), "31 wide"),
+        (dict(radius=[2, 0]), "1 blocks of radius 0"),
+        (dict(slices=[-3, 323], passes=[1, 1]), "are not 320 channels"),
         (dict(slices=[1, 2], passes=[1, 1]), "are not 320 channels"),
         (dict(slices=[160, 160], passes=[1, 3]), "1, 2 or 4"),
         (dict(slices=[160, 160], passes=[1]), "1, 2 or 4"),

@@ -62,6 +62,11 @@ def test_vmap_over_the_kernel():
     np.testing.assert_allclose(y[1], 2 * y[0], rtol=1e-5)
 
 
+def test_integers_are_refused():
+    with pytest.raises(TypeError, match="floating-point numbers, got uint8"):
+        conv.conv2d(jnp.zeros((1, 4, 4, 3), jnp.uint8), jnp.zeros((3, 3, 3, 2)))
+
+
 def test_wrong_channels_raise():
     with pytest.raises(ValueError, match="cannot be applied"):
         conv.conv2d(jnp.zeros((1, 4, 4, 2)), jnp.zeros((3, 3, 3, 4)))

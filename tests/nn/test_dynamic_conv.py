@@ -110,6 +110,24 @@ def test_both_implementations_are_the_same_layer():
     np.testing.assert_allclose(first, second, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [dict(radius=0), dict(radius=-1), dict(radius=1.5), dict(kernel_size=2), dict(group=0)],
+)
+def test_settings_that_make_no_kernel_are_refused(settings):
+    with pytest.raises(ValueError, match=r"radius is|odd edges|in groups of 0"):
+        jax.eval_shape(DynamicConv(5, **{"group": 4, **settings}).init, jax.random.key(0), X)
+
+
+@pytest.mark.parametrize("kind", [DynamicConv, PlainConv, SeparableConv])
+def test_results_are_of_the_type_of_the_input(kind):
+    module = kind(5, group=4) if kind is DynamicConv else kind(5)
+    variables, low = _moved(module), X.astype(jnp.bfloat16)
+    y = module.apply(variables, low)
+    assert y.dtype == jnp.bfloat16
+    np.testing.assert_allclose(y.astype("f4"), module.apply(variables, X), atol=0.1)
+
+
 def test_channels_must_divide_into_groups():
     with pytest.raises(ValueError, match="groups of 16"):
         jax.eval_shape(functools.partial(DynamicConv(8).init, jax.random.key(0)), X)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from jaxlic import models
-from jaxlic.errors import ModelError
+from jaxlic.errors import Error, ModelError
 from jaxlic.models import Spec
 from jaxlic.report import explain
 from tests.conftest import TINY
@@ -96,21 +96,32 @@ def test_points_of_interest_are_where_the_detail_is():
     x, y = explain.interesting(image)[2]
     assert abs(x - 14) < 12 and abs(y - 42) < 12
     assert explain.interesting(np.zeros((1, 1, 3), np.uint8))[0] == (0, 0)
+    image[:] = 0
+    image[30, :40] = 255  # Just above the lower quarters, where sums still see it.
+    assert all(y >= 32 for _, y in explain.interesting(image)[2:])
 
 
 def test_the_drawing_is_a_png_with_a_column_a_point(model, photo):
     found, points = explain.layers(model, photo, 40), [(40, 50), (100, 90)]
     fields = explain.receptive_field(model, photo, 40, points)
-    image = Image.open(io.BytesIO(explain.draw(photo, found, fields, points, "title")))
+    title = "a$b_$ of any name"
+    image = Image.open(io.BytesIO(explain.draw(photo, found, fields, points, title)))
     assert image.format == "PNG" and image.width > 500
 
 
-def test_models_without_dynamic_kernels_are_refused(photo):
-    with pytest.raises(ModelError, match="no dynamic kernels"):
-        explain.layers(models.load_model("base"), photo, 40)
-    with pytest.raises(ModelError, match="rescaler"):
-        explain.layers(models.load_model("sain-x2"), photo, 40)
+@pytest.mark.parametrize("name", sorted(set(models.shipped()) - {"dkic"}))
+def test_models_without_dynamic_kernels_are_refused(photo, name):
+    with pytest.raises(ModelError, match=r"has no dynamic kernels"):
+        explain.layers(models.load_model(name), photo[:64, :64], 40)
 
 
-def test_a_large_image_is_seen_in_its_middle():
-    assert explain.window(np.zeros((2000, 500, 3), np.uint8)).shape == (1024, 500, 3)
+def test_a_large_image_is_seen_in_its_middle_or_around_points():
+    image = np.zeros((2000, 1500, 3), np.uint8)
+    part, corner = explain.window(image)
+    assert part.shape == (1024, 1024, 3) and corner == (238, 488)
+    part, corner = explain.window(image[:, :500], [(3, 1990), (4, 1400)])
+    assert part.shape == (1024, 500, 3) and corner == (0, 976)
+    assert explain.window(image, [(700, 600)])[1] == (188, 88)
+    for points in ([(1500, 0)], [(0, 0), (0, 1024)]):
+        with pytest.raises(Error, match=r"outside of 1500x2000|at most 1023 pixels from"):
+            explain.window(image, points)

@@ -23,6 +23,11 @@ def test_settings_reach_the_experiment():
         (CONFIG, ["steps"], "name=value"),
         ("configs/nosuch.py", [], "no such config"),
         (CONFIG, ["accumulate=0"], "accumulate must be 1 or more, got 0"),
+        (
+            "configs/dkic.py",
+            ["radius=9"],
+            r"radius is out of bounds \([\[(]9, .*up to 8\)",
+        ),
         ("jaxlic/prng.py", [], "defines no function called experiment"),
     ],
 )
