@@ -1,7 +1,7 @@
 """The shipped codec `base`: mean-scale hyperprior on cheap lapped transforms, all rates.
 
 python -m train configs/base.py --workdir runs/base --data FOLDER
-python -m train.export runs/base jaxlic/weights/base --number 1
+python -m train.export runs/base jaxlic/weights/base --number 1 --force
 """
 
 import optax

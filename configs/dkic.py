@@ -7,7 +7,7 @@ python -m train configs/dkic.py --workdir runs/restored --data FOLDER \
     --set init_from=context only=restoration steps=1200 warmup=20
 python -m train.export runs/restored restored
 python -m train configs/dkic.py --workdir runs/dkic --data FOLDER --set init_from=restored
-python -m train.export runs/dkic jaxlic/weights/dkic --number 2 --calibrate FOLDER
+python -m train.export runs/dkic jaxlic/weights/dkic --number 2 --calibrate FOLDER --force
 
 What it has in common with `base` starts from the weights of `base`, the rest as the identity:
 the first step already has the fidelity of `base`. The context alone comes first, then the

@@ -1,7 +1,7 @@
 """The shipped rescalers `sain-x2` and `sain-x4`: JPEG or WebP at any quality from 30 to 95.
 
 python -m train configs/sain.py --workdir runs/sain-x2 --data FOLDER --set scale=2
-python -m train.export runs/sain-x2 jaxlic/weights/sain-x2
+python -m train.export runs/sain-x2 jaxlic/weights/sain-x2 --force
 
 At x4: --set scale=4 fit=80 batch=8 steps=2000. Then on from there, with a price on bits:
 --set init_from=MODEL rate=0.06 fit=30 warmup=20 decay=0.9 (x4: scale=4 batch=8 fit=100).

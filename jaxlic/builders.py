@@ -46,7 +46,10 @@ def builder_of(spec: Spec, builders: Sequence[Builder] = ()) -> Builder:
     """
     known = {**BUILDERS, **{builder.name: builder for builder in builders}}
     if spec.builder not in known:
-        raise ModelError(f"no architecture is called {spec.builder!r}")
+        raise ModelError(
+            f"no architecture is called {spec.builder!r}; if it is your own, say where it is "
+            "(--code FILE, builders=, or a config with its builders)"
+        )
     return known[spec.builder]
 
 

@@ -5,6 +5,7 @@ import json
 import pathlib
 import re
 import shutil
+import sys
 
 import jax
 import numpy as np
@@ -77,6 +78,7 @@ def test_it_is_trained_exported_and_used_without_touching_the_library(
         (None, "no such file"),
         ("x = 1", "defines no BUILDERS"),
         ("BUILDERS = (3,)", "defines no BUILDERS"),
+        ("BUILDERS = 5", "defines no BUILDERS"),
         ("1 / 0", "ZeroDivisionError"),
     ],
 )
@@ -86,6 +88,17 @@ def test_code_that_is_none_is_told_in_a_line(tmp_path, text, message):
         path.write_text(text)
     with pytest.raises(UsageError, match=message):
         builders_in(path)
+
+
+def test_code_finds_what_lies_beside_it_and_in_the_current_folder(tmp_path, monkeypatch):
+    for name in ("there", "here"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"own_{name}.py").write_text("STRIDE = 16")
+    (tmp_path / "there" / "code.py").write_text(f"import own_here, own_there\n{CODE}")
+    monkeypatch.chdir(tmp_path / "here")
+    before = sys.path.copy()
+    assert [b.name for b in builders_in(tmp_path / "there" / "code.py")] == ["mine"]
+    assert sys.path == before
 
 
 class Blocks(nn.Module):

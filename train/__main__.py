@@ -33,6 +33,7 @@ def main(argv: list[str] | None = None) -> int:
 
     from jaxlic.errors import Error
     from train.experiment import load_experiment, parse_overrides
+    from train.saving import has_checkpoint
 
     # Orbax logs the traceback of what is raised anyway.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
@@ -49,8 +50,8 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     except OSError as error:
         place = "" if error.filename is None else f"{error.filename}: "
-        text = f"{place}{error.strerror or error}"
-        print(f"error: {text}; the last checkpoint is kept", file=sys.stderr)
+        kept = "; the last checkpoint is kept" if has_checkpoint(args.workdir) else ""
+        print(f"error: {place}{error.strerror or error}{kept}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:  # Before the loop, which answers it itself.
         print("stopped before the first step", file=sys.stderr)
@@ -107,11 +108,13 @@ def _train(
     from train.boards import opened
     from train.claim import claim
     from train.clock import check, finished
+    from train.data import sigterm_raises
     from train.log import reporting, silent
     from train.loop import run
 
     console = Console(stderr=True)
-    packed = _images(args.data, "images", console)
+    with sigterm_raises():  # What is half decoded is removed.
+        packed = _images(args.data, "images", console)
     for name, reason in packed.skipped:
         console.print(f"skipped {name}: {reason}", highlight=False, markup=False)
     console.print(f"{len(packed.names)} images, {len(packed.skipped)} skipped", highlight=False)
@@ -143,7 +146,10 @@ def _train(
         pictures = _PICTURES if boards else 0
         with reporting(e, args.workdir, console=console, boards=boards) as log:
             state = train(log=log, pictures=pictures, profile=args.profile)
-    return finished(e, args.minutes, state)
+    if not (done := finished(e, args.minutes, state)):
+        step = int(state.step)
+        console.print(f"stopped at step {step}, saved; the same command goes on from there")
+    return done
 
 
 def _images(where: str, what: str, console: Console) -> Source:

@@ -11,9 +11,11 @@ import argparse
 import json
 import pathlib
 import sys
+from collections.abc import Sequence
 
 from jaxlic import models
-from jaxlic.core import Rescaler
+from jaxlic.commands.code import builders_in
+from jaxlic.core import Builder, Rescaler
 from jaxlic.files import disk
 from jaxlic.report import anchors, complexity, evaluation, learned
 
@@ -26,9 +28,12 @@ def main(argv: list[str] | None = None) -> int:
         "results", type=pathlib.Path, nargs="+", help="JSON of `jaxlic eval` on Kodak"
     )
     parser.add_argument("--notes", type=pathlib.Path, help="text to put first in the card")
+    parser.add_argument(
+        "--code", type=pathlib.Path, help="a Python file with BUILDERS of your own; executed"
+    )
     args = parser.parse_args(argv)
     try:
-        write_card(args.model, args.results, args.notes)
+        write_card(args.model, args.results, args.notes, builders_in(args.code))
     except (OSError, ValueError, KeyError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -45,20 +50,30 @@ _MEASURES = {
 
 
 def write_card(
-    folder: pathlib.Path, results: list[pathlib.Path], notes: pathlib.Path | None
+    folder: pathlib.Path,
+    results: list[pathlib.Path],
+    notes: pathlib.Path | None,
+    builders: Sequence[Builder] = (),
 ) -> None:
-    """Puts cost and Kodak figures into `model.json` and writes `card.md` beside it."""
-    model = models.load_model(folder)
+    """Puts cost and Kodak figures into `model.json` and writes `card.md` beside it.
+
+    Raises:
+        ValueError: if the results do not hold the model's, or those of several.
+    """
+    model = models.load_model(folder, builders=builders)
+    build = models.build(model.spec, builders)
     records = [r for path in results for r in json.loads(path.read_text())["records"]]
     if isinstance(model.codec, Rescaler):
-        cost = complexity.rescaling_kmacs_per_pixel(models.build(model.spec), model.params)
+        cost = complexity.rescaling_kmacs_per_pixel(build, model.params)
         figures = _thumbnail_figures(records, model.codec.scale)
         figures["scale"] = model.codec.scale
     else:
-        cost = complexity.kmacs_per_pixel(models.build(model.spec), model.params)
+        cost = complexity.kmacs_per_pixel(build, model.params)
         levels = model.codec.geometry.levels > 1
         figures = (
-            _level_figures(records) if levels else _codec_figures(evaluation.curves(records))
+            _level_figures(records)
+            if levels
+            else _codec_figures(evaluation.curves(records), folder)
         )
     card = {
         **model.card,
@@ -70,8 +85,17 @@ def write_card(
     (folder / "card.md").write_text(_card(card, notes.read_text() if notes else ""))
 
 
-def _codec_figures(points: dict) -> dict:
-    name = next(codec for codec in points if codec not in anchors.STANDARD)
+def _codec_figures(points: dict, folder: pathlib.Path) -> dict:
+    learned_ones = [codec for codec in points if codec not in anchors.STANDARD]
+    ours = [
+        codec for codec in learned_ones if pathlib.Path(codec).name == folder.resolve().name
+    ]
+    if len(ours) != 1:
+        there = ", ".join(learned_ones) or "no model"
+        called = folder.resolve().name
+        raise ValueError(f"the results must hold one model called {called}, not {there}")
+    (name,) = ours
+    points = {codec: points[codec] for codec in points if codec in (name, *anchors.STANDARD)}
     found = [codec for codec in anchors.STANDARD if codec in points]
     rates = {anchor: evaluation.bd_rates(points, anchor)[name] for anchor in found}
     return {

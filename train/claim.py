@@ -13,7 +13,8 @@ from train.crops import Source
 from train.experiment import ConfigError
 from train.hosts import alike
 
-_OWN = ("config.py", "settings.json", "data.json")
+_OWN = {"config.py", "settings.json", "data.json"}
+_EARLY = {*_OWN, "provenance.json", "metrics.jsonl", "checkpoints"}
 
 
 def digest(source: Source | None) -> str | None:
@@ -35,7 +36,7 @@ def claim(
     leads: bool = True,
     by_clock: bool = False,
 ) -> None:
-    """Makes the workdir this run's; one that never got as far as a line is free.
+    """Makes the workdir this run's; one whose run came to no step that was told is free.
 
     `by_clock` is whether minutes decide where its schedules are, instead of steps.
 
@@ -52,9 +53,10 @@ def claim(
         return
     if workdir.is_file():
         raise ConfigError(f"{workdir}: exists and is not a training run")
-    there = {path.name for path in workdir.iterdir()} if workdir.is_dir() else set()
+    if not all(path.is_dir() for path in workdir.parents if path.exists()):
+        raise ConfigError(f"{workdir}: lies below a file")
     recorded = workdir / "settings.json"
-    if recorded.is_file() and there - set(_OWN):
+    if recorded.is_file() and _began(workdir):
         if _read(recorded) != settings or (workdir / "config.py").read_bytes() != text:
             raise ConfigError(
                 f"{workdir}: holds a run of another config or other settings; "
@@ -73,13 +75,24 @@ def claim(
                 f"{workdir}: holds a run on other images or targets than are there now; "
                 "choose a new --workdir, or resume with those that it began with"
             )
-    elif there - set(_OWN):
+    elif not recorded.is_file() and workdir.is_dir() and any(workdir.iterdir()):
         raise ConfigError(f"{workdir}: exists and is not a training run")
     workdir.mkdir(parents=True, exist_ok=True)
     for name, content in (("data.json", data), ("settings.json", settings)):
         line = json.dumps(content, indent=2, sort_keys=True) + "\n"
         disk.write_bytes(workdir / name, line.encode())
     disk.write_bytes(workdir / "config.py", text)
+
+
+def _began(workdir: pathlib.Path) -> bool:
+    """Whether a run has something to lose there: a step that was told or saved, or more."""
+    names, log = {path.name for path in workdir.iterdir()}, workdir / "metrics.jsonl"
+    saved = workdir / "checkpoints"
+    return (
+        bool(names - _EARLY)
+        or (saved.is_dir() and any(saved.iterdir()))
+        or (log.is_file() and '"kind": "train"' in log.read_text())
+    )
 
 
 def _read(path):

@@ -6,20 +6,26 @@ from there. What does not is packed into shards (`train.shards`).
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import os
 import pathlib
 import shutil
+import signal
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import NoReturn
 
 import numpy as np
 
 from jaxlic.errors import Error
 from jaxlic.files import disk, images
 from jaxlic.files.cache import cache_folder
+
+_STALE = 86_400  # Seconds.
 
 
 class DataError(Error):
@@ -101,6 +107,9 @@ def pack(
 
 def _decode_all(files, folder, target, track) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
+    for old in target.parent.glob("tmp*"):  # Of processes that were killed.
+        if time.time() - max(path.stat().st_mtime for path in (old, *old.glob("*"))) > _STALE:
+            shutil.rmtree(old, ignore_errors=True)
     scratch = pathlib.Path(tempfile.mkdtemp(dir=target.parent))
     try:
         listing = _decode(track(files), folder, scratch / "pixels.u8")
@@ -132,3 +141,17 @@ def _decode(files, folder, path) -> dict[str, list]:
         out.flush()
         os.fsync(out.fileno())
     return {"images": index, "skipped": skipped}
+
+
+@contextlib.contextmanager
+def sigterm_raises() -> Generator[None]:
+    """Makes SIGTERM an exception, so that what is half written is removed."""
+
+    def stop(*_: object) -> NoReturn:
+        raise SystemExit(143)  # As shells count: 128 and the signal's number.
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

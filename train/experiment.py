@@ -173,30 +173,41 @@ def load_experiment(path: str | pathlib.Path, overrides: dict[str, Any]) -> Expe
         function = runpy.run_path(str(path)).get("experiment")
     except (SyntaxError, ValueError) as error:
         raise ConfigError(f"{path}: {one_line(error)}") from error
+    except Exception as error:  # It is the user's program: anything may go wrong.
+        raise ConfigError(f"{path}: {type(error).__name__}: {one_line(error)}") from error
     if not callable(function):
         raise ConfigError(f"{path}: defines no function called experiment")
     known = inspect.signature(function).parameters
-    hints = typing.get_type_hints(function)
+    hints = {name: _kind(of.default) for name, of in known.items()}
+    hints |= typing.get_type_hints(function)
     kwargs = {}
     for name, value in overrides.items():
         if name not in known:
             raise ConfigError(
                 f"{path}: has no setting {name!r}; it has {', '.join(sorted(known))}"
             )
-        kwargs[name] = _convert(name, value, hints.get(name, str))
+        kwargs[name] = _convert(name, value, hints[name])
     try:
         e = function(**kwargs)
-    except ValueError as error:
+    except Error as error:
         raise ConfigError(f"{path}: {one_line(error)}") from error
+    except Exception as error:
+        told = one_line(error) if isinstance(error, ValueError) else f"{error!r}"
+        raise ConfigError(f"{path}: {told}") from error
+    if not isinstance(e, Experiment):
+        raise ConfigError(f"{path}: experiment() returns no Experiment")
     _check(e)
     return e
 
 
 def _check(e: Experiment) -> None:
     """Raises ConfigError if a number is out of range, or what is trained could not be saved."""
-    for name in ("batch", "crop", "accumulate"):
+    for name in ("batch", "crop", "accumulate", "steps", "log_every"):
         if getattr(e, name) < 1:
             raise ConfigError(f"{name} must be 1 or more, got {getattr(e, name)}")
+    for name in ("eval_every", "save_minutes"):
+        if not getattr(e, name) >= 0:
+            raise ConfigError(f"{name} must be 0 or more, got {getattr(e, name)}")
     if not 0 <= e.seed < 2**32:
         raise ConfigError(f"seed must be 0 or more and below 2**32, got {e.seed}")
     try:
@@ -210,22 +221,38 @@ def parse_overrides(settings: Sequence[str]) -> dict[str, str]:
     """`["steps=10", "seed=3"]` to a dictionary of strings.
 
     Raises:
-        ConfigError: if an element is not of the form name=value.
+        ConfigError: if an element is not of the form name=value, or a name comes twice.
     """
-    pairs = [setting.partition("=") for setting in settings]
-    for name, equals, _ in pairs:
+    found: dict[str, str] = {}
+    for name, equals, value in (setting.partition("=") for setting in settings):
         if not equals or not name:
             raise ConfigError(f"--set takes name=value, got {name!r}")
-    return {name: value for name, _, value in pairs}
+        if name in found:
+            raise ConfigError(f"--set has {name} twice")
+        found[name] = value
+    return found
+
+
+def _kind(default: Any) -> Any:
+    """What a setting without an annotation is."""
+    return inspect.Parameter.empty if default is inspect.Parameter.empty else type(default)
 
 
 def _convert(name: str, value: Any, hint: Any) -> Any:
     if not isinstance(value, str):
         return value
-    choices = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    union = typing.get_origin(hint) in (types.UnionType, typing.Union)
+    choices = typing.get_args(hint) if union else (hint,)
     if types.NoneType in choices and value.lower() == "none":
         return None
-    kind = next(choice for choice in choices if choice is not types.NoneType)
+    kind = next((choice for choice in choices if choice is not types.NoneType), str)
+    if typing.get_origin(kind) is typing.Literal:
+        words = {str(word): word for word in typing.get_args(kind)}
+        if value not in words:
+            raise ConfigError(f"{name} must be one of {', '.join(words)}, got {value!r}")
+        return words[value]
+    if not isinstance(kind, type) or kind is inspect.Parameter.empty:
+        return value
     if kind is bool:
         if value.lower() not in ("true", "false"):
             raise ConfigError(f"{name} must be true or false, got {value!r}")

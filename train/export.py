@@ -29,12 +29,43 @@ EPILOG = """example:
   jaxlic compress photo.jpg --model ./mymodel
 
 The averaged (EMA) parameters of the last checkpoint are written, as float16 and int8, with
-the integer tables of the entropy coder and a model card. Note that the run's own config.py is
-executed: export only runs you trust."""
+the integer tables of the entropy coder and model.json; `train.card` writes a card beside them.
+Note that the run's own config.py is executed: export only runs you trust."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
+    args = _parser().parse_args(argv)
+
+    from jaxlic.errors import Error
+
+    try:
+        if not args.force and args.out.is_dir() and any(args.out.iterdir()):
+            raise FileExistsError(f"{args.out}: is not empty; use --force to replace a model")
+        export(
+            args.workdir,
+            args.out,
+            id_=args.id,
+            number=args.number,
+            folder=args.calibrate,
+            parent=args.parent,
+            stream=args.stream,
+            small=args.small,
+        )
+    except Error as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        place = "" if error.filename is None else f"{error.filename}: "
+        print(f"error: {place}{error.strerror or error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; nothing was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m train.export",
         description="Write the weights of a training run for use with jaxlic.",
@@ -68,29 +99,10 @@ def main(argv: list[str] | None = None) -> int:
         action="store_true",
         help="kernels with less than seven bits a value, deflated: over a quarter less bytes",
     )
-    args = parser.parse_args(argv)
-
-    from jaxlic.errors import Error
-
-    try:
-        export(
-            args.workdir,
-            args.out,
-            id_=args.id,
-            number=args.number,
-            folder=args.calibrate,
-            parent=args.parent,
-            stream=args.stream,
-            small=args.small,
-        )
-    except Error as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        place = "" if error.filename is None else f"{error.filename}: "
-        print(f"error: {place}{error.strerror or error}", file=sys.stderr)
-        return 2
-    return 0
+    parser.add_argument(
+        "-f", "--force", action="store_true", help="replace what the folder holds of a model"
+    )
+    return parser
 
 
 def export(
@@ -121,6 +133,7 @@ def export(
     import jax
 
     from jaxlic.core import Rescaler
+    from jaxlic.errors import ModelError
     from jaxlic.models import load_model, save_model
     from train.adversary import codec_alone
     from train.experiment import ConfigError, load_experiment
@@ -164,7 +177,12 @@ def export(
     if folder is not None or before is not None:
         with tempfile.TemporaryDirectory() as scratch:  # Symbols are those of rounded weights.
             save(pathlib.Path(scratch))
-            model = load_model(scratch, builders=e.builders)
+            try:
+                model = load_model(scratch, builders=e.builders)
+            except ModelError as error:
+                text = str(error).replace(scratch, str(workdir))
+                of = "" if stream is None else f", with what files of {stream} depend on"
+                raise ConfigError(f"{text}{of}") from error
         if folder is not None:
             source = images_at(folder)
             tables = calibrate(model, source, e.qualities, held_out=e.held_out)
@@ -205,6 +223,9 @@ def calibrate(
     Crops of at most 256x256 pixels at qualities that cover the range that was trained for;
     which ones depends on the images alone.
     """
+    from rich.console import Console
+    from rich.progress import track
+
     from train.crops import split
 
     assert isinstance(model.codec, Codec)
@@ -229,7 +250,7 @@ def calibrate(
     coder = RangeCoder("counter", 0, lambda tables: Counter(), no_decoder)
     rng, (chosen, _) = np.random.default_rng(0), split(packed, held_out)
     low, high = qualities
-    for k in range(_CROPS):
+    for k in track(range(_CROPS), "calibrating", console=Console(stderr=True)):
         image = packed[chosen[rng.integers(len(chosen))]]
         top, left = (rng.integers(max(n - 256, 0) + 1) for n in image.shape[:2])
         crop = np.ascontiguousarray(image[top : top + 256, left : left + 256])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import signal
 from collections.abc import Callable
 
@@ -75,6 +77,13 @@ def stop_on_signal() -> Callable[[int], bool]:
         signal.signal(signal.SIGINT, lambda *_: signal.raise_signal(signal.SIGTERM))
         return multihost_utils.reached_preemption_sync_point
     seen: list[int] = []
+
+    def stop(received: int, frame: object) -> None:
+        if not seen:
+            with contextlib.suppress(OSError):
+                os.write(2, b"\nstopping after the step under way; it will be saved\n")
+        seen.append(received)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, frame: seen.append(received))
+        signal.signal(number, stop)
     return lambda step: bool(seen)

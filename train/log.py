@@ -37,7 +37,7 @@ def reporting(
     _whole_lines(workdir / "metrics.jsonl")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
-        task = bar.add_task("training", total=e.steps)
+        task, told = bar.add_task("training", total=e.steps), dict[str, Any]()
 
         def log(kind: str, step: int, metrics: Mapping[str, Any]) -> None:
             if kind == "pictures":
@@ -51,7 +51,10 @@ def reporting(
                 # Names of files are not markup, whatever brackets they have.
                 text = f"note: {metrics['text']}"
                 console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
+            if kind in ("resume", "checkpoint") and "share" not in told:
+                bar.update(task, completed=step)
             if kind == "train":
+                told.update(metrics)
                 if "share" in metrics:  # By the clock: per cent.
                     bar.update(task, total=100, completed=round(100 * metrics["share"]))
                 else:

@@ -18,6 +18,7 @@ import jax
 from jax.sharding import NamedSharding
 
 from jaxlic import models
+from jaxlic.errors import Error
 from train import feed
 from train.clock import Clock
 from train.compile import jit_step, placement
@@ -28,7 +29,7 @@ from train.history import History
 from train.hosts import agreed, from_first, stop_on_signal
 from train.log import Log
 from train.pace import Pace, operations, tracing
-from train.saving import restore, saver, set_aside
+from train.saving import has_checkpoint, restore, saver, set_aside
 from train.step import TrainState, adopt, init_state
 
 
@@ -172,7 +173,11 @@ def _start(
     """The step and state to begin with: of a checkpoint, of `e.init_from`, or fresh."""
     name, start = e.init_from, None
     if name is not None:
-        start = from_first(lambda: models.load_params(name, builders=e.builders))
+        try:
+            start = from_first(lambda: models.load_params(name, builders=e.builders))
+        except Error:
+            if not has_checkpoint(workdir):  # Else all is there.
+                raise
     state = jax.jit(lambda params: init_state(e, params), out_shardings=sharding)(start)
     found = restore(workdir, state)
     if found is not None:

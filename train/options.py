@@ -45,7 +45,12 @@ def parser() -> argparse.ArgumentParser:
         help="images to train towards, of the same names (jaxlic jnd-targets)",
     )
     parser.add_argument(
-        "--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings of the config"
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="settings of the config",
     )
     _add_ending(parser)
     _add_feeding(parser)
@@ -73,7 +78,11 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_ending(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--max-minutes", type=float, default=float("inf"), help="stop, saved, after this long"
+        "--max-minutes",
+        type=_longest,
+        default=float("inf"),
+        metavar="M",
+        help="stop, saved, after this long",
     )
     parser.add_argument(
         "--minutes",
@@ -84,7 +93,7 @@ def _add_ending(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--stopped",
-        type=int,
+        type=_code,
         default=0,
         metavar="CODE",
         help="exit code of a run that was stopped, saved, before its last step (default 0; 75, "
@@ -132,13 +141,30 @@ def _add_watching(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _minutes(text: str) -> float:
-    if not 0 < (minutes := float(text)) < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is no number of minutes")
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _longest(text: str) -> float:
+    if not (minutes := _number(text)) >= 0:
+        raise argparse.ArgumentTypeError(f"must be a number of minutes, got {text!r}")
     return minutes
 
 
-def _count(text: str) -> int:
-    if not 0 <= (count := int(text)) <= 1 << 20:
-        raise argparse.ArgumentTypeError(f"{text} is no number of them")
-    return count
+def _minutes(text: str) -> float:
+    if not 0 < (minutes := _number(text)) < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number of minutes above 0, got {text!r}")
+    return minutes
+
+
+def _count(text: str, most: int = 1 << 20) -> int:
+    if not text.isascii() or not text.isdigit() or not int(text[:20]) <= most:
+        raise argparse.ArgumentTypeError(f"must be a whole number to {most:,}, got {text!r}")
+    return int(text)
+
+
+def _code(text: str) -> int:
+    return _count(text, 255)

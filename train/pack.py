@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import pathlib
 import shutil
-import signal
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 import numpy as np
 
 from jaxlic.errors import Error, ImageError
 from jaxlic.files import disk, images
 from jaxlic.files.images import Picture
-from train.data import DataError
+from train.data import DataError, sigterm_raises
 from train.shards import FORMATS, INDEX, Index, dumps
 
 _AHEAD = 4  # Images a thread that are held at a time.
@@ -55,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
 
     console = Console(stderr=True)
     try:
-        with _sigterm_raises():
+        with sigterm_raises():
             index = pack(
                 args.folder,
                 args.out,
@@ -111,20 +109,6 @@ def _parser() -> argparse.ArgumentParser:
         "--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one a core)"
     )
     return parser
-
-
-@contextlib.contextmanager
-def _sigterm_raises() -> Generator[None]:
-    """Makes SIGTERM an exception, so that what is half written is removed."""
-
-    def stop(*_: object) -> NoReturn:
-        raise SystemExit(143)  # As shells count: 128 and the signal's number.
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 class _Record(NamedTuple):

@@ -105,6 +105,12 @@ def restore(workdir: pathlib.Path, template: TrainState) -> Restored | None:
     return None
 
 
+def has_checkpoint(workdir: pathlib.Path) -> bool:
+    """Whether a run has saved anything, sound or not."""
+    folder = workdir / _FOLDER
+    return folder.is_dir() and any(path.name.isdigit() for path in folder.iterdir())
+
+
 def set_aside(workdir: pathlib.Path, steps: tuple[int, ...]) -> None:
     """Moves checkpoints out of the way of those to come, into `damaged/`."""
     if steps and jax.process_index() == 0:

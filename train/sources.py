@@ -44,6 +44,8 @@ def images_at(where: str | os.PathLike[str], *, track: Track = iter) -> Source:
         jaxlic.errors.FileError: if a file or a store cannot be read.
         jaxlic.errors.UsageError: if a package for the store is missing.
     """
+    if not os.fspath(where):
+        raise DataError("no folder, file or URL is named")
     where = absolute(os.fspath(where)) if "://" in str(where) else os.fspath(where)
     found = _listed(where)
     by_format = {
@@ -69,6 +71,8 @@ def images_at(where: str | os.PathLike[str], *, track: Track = iter) -> Source:
         _check(index, name, shards, where)
     else:
         index = _scanned(name, shards, local, track)
+    if not len(index.names) and not index.skipped:
+        raise DataError(f"{where}: its shards hold no image")
     if not len(index.names):
         raise DataError(f"{where}: none of its {len(index.skipped)} images can be read")
     order = {_base(listed.url): url for listed, url in zip(shards, local, strict=True)}

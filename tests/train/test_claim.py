@@ -26,7 +26,7 @@ def _begun(folder, tmp_path, images, **more):
     config = tmp_path / "a.py"
     config.write_text("# a config\n")
     claim(folder, config, {"steps": "3"}, images, **more)
-    (folder / "metrics.jsonl").write_text("")
+    (folder / "metrics.jsonl").write_text('{"kind": "train", "step": 1}\n')
     return config
 
 
@@ -53,9 +53,14 @@ def test_other_settings_images_or_targets_are_refused(tmp_path, images):
 
 def test_a_run_that_never_began_is_in_nobodys_way(tmp_path, images):
     config = _begun(tmp_path / "run", tmp_path, images)
-    (tmp_path / "run" / "metrics.jsonl").unlink()
+    (tmp_path / "run" / "metrics.jsonl").write_text('{"kind": "start", "step": 0}\n')
+    (tmp_path / "run" / "provenance.json").write_text("{}")
+    (tmp_path / "run" / "checkpoints").mkdir()
     claim(tmp_path / "run", config, {"steps": "4"}, images)
     assert json.loads((tmp_path / "run" / "settings.json").read_text()) == {"steps": "4"}
+    (tmp_path / "run" / "checkpoints" / "4").mkdir()
+    with pytest.raises(ConfigError, match="other settings"):
+        claim(tmp_path / "run", config, {"steps": "5"}, images)
 
 
 def test_processes_that_differ_are_told(tmp_path, images, monkeypatch):

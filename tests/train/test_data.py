@@ -1,5 +1,6 @@
 import os
 import pathlib
+import time
 
 import numpy as np
 import pytest
@@ -50,6 +51,19 @@ def test_decoding_that_is_stopped_leaves_nothing(folder, tmp_path, monkeypatch, 
     with pytest.raises(type(error)):
         data.pack(folder)
     assert list((tmp_path / "cache" / "packed").iterdir()) == []
+
+
+def test_what_a_killed_process_left_goes_after_a_day(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("JAXLIC_CACHE", str(tmp_path / "cache"))
+    for name, age in (("tmpold", 2 * 86_400), ("tmpnew", 60)):
+        left = tmp_path / "cache" / "packed" / name
+        left.mkdir(parents=True)
+        (left / "pixels.u8").write_bytes(b"x")
+        for path in (left / "pixels.u8", left):
+            os.utime(path, (time.time() - age,) * 2)
+    data.pack(folder)
+    names = {path.name for path in (tmp_path / "cache" / "packed").iterdir()}
+    assert "tmpnew" in names and "tmpold" not in names and len(names) == 2
 
 
 def test_who_loses_a_race_takes_what_the_winner_made_and_leaves_nothing(folder, tmp_path):

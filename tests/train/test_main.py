@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -96,6 +97,8 @@ def test_a_rescaler_is_trained_and_exported(tmp_path, photos, photo, capsys):
         (["configs/smoke.py", "--set", "batch=0"], "batch must be 1 or more"),
         (["configs/smoke.py", "--set", "seed=-1"], "seed must be 0 or more"),
         (["configs/smoke.py", "--set", "crop=60"], "crop must be a multiple of"),
+        (["configs/smoke.py", "--data", ""], "no folder, file or URL is named"),
+        (["configs/smoke.py", "--workdir", "README.md/x"], "README.md/x: lies below a file"),
         (["configs/base_jnd.py", "--set", "loss=foo"], "configs/base_jnd.py: "),
     ],
 )
@@ -106,6 +109,66 @@ def test_mistakes_are_one_line_and_code_2(tmp_path, photos, capsys, change, mess
     assert len(error) == 1 and message in error[0]
 
 
+def test_a_mistake_leaves_the_workdir_free(tmp_path, photos, capsys):
+    for settings in (["crop=60"], ["crop=4096"]):
+        assert main(_arguments(tmp_path / "run", photos, *settings)) == 2
+        assert "crop" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--max-minutes", "nan"], "must be a number of minutes, got 'nan'"),
+        (["--minutes", "x"], "must be a number of minutes above 0, got 'x'"),
+        (["--stopped", "256"], "must be a whole number to 255, got '256'"),
+        (["--workers", "two"], "must be a whole number to 1,048,576, got 'two'"),
+    ],
+)
+def test_options_that_make_no_sense_are_told(capsys, options, message):
+    with pytest.raises(SystemExit) as stop:
+        main(["configs/smoke.py", "--workdir", "w", "--data", "d", *options])
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_stopped_run_goes_on_without_the_weights_it_began_with(tmp_path, photos, capsys):
+    config, start = tmp_path / "fine.py", tmp_path / "start"
+    text = Path("configs/smoke.py").read_text()
+    text = text.replace("seed: int = 0,", "seed: int = 0, init_from: str | None = None,")
+    config.write_text(text.replace("seed=seed,", "seed=seed, init_from=init_from,"))
+    first = _arguments(tmp_path / "run", photos, "steps=1")[1:]
+    first.remove("steps=3")
+    assert main(["configs/smoke.py", *first]) == 0
+    assert export.main([str(tmp_path / "run"), str(start)]) == 0
+    command = [str(config), *_arguments(tmp_path / "fine", photos, f"init_from={start}")[1:]]
+    capsys.readouterr()
+    assert main([*command, "--max-minutes", "0"]) == 0
+    told = capsys.readouterr().err
+    assert "stopped at step 1, saved; the same command goes on from there" in told
+    start.rename(tmp_path / "gone")
+    assert main(command) == 0
+    told = capsys.readouterr().err
+    assert "resuming at step 1" in told and "stopped at" not in told
+    command[command.index("--workdir") + 1] = str(tmp_path / "other")
+    assert main(command) == 2
+    assert "no model called" in capsys.readouterr().err
+
+
+def test_an_export_replaces_nothing_unasked(tmp_path, capsys, monkeypatch):
+    (tmp_path / "photo.png").write_bytes(b"x")
+    assert export.main([str(tmp_path), str(tmp_path)]) == 2
+    assert "is not empty; use --force" in capsys.readouterr().err
+    assert export.main([str(tmp_path), str(tmp_path), "--force"]) == 2
+    assert "not a training run" in capsys.readouterr().err
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(export, "export", interrupted)
+    assert export.main([str(tmp_path), str(tmp_path / "out")]) == 130
+    assert capsys.readouterr().err == "stopped; nothing was written\n"
+
+
 def test_a_workdir_with_other_things_in_it_is_left_alone(tmp_path, photos, capsys):
     (tmp_path / "notes.txt").write_text("mine")
     assert main(_arguments(tmp_path, photos)) == 2
@@ -114,6 +177,7 @@ def test_a_workdir_with_other_things_in_it_is_left_alone(tmp_path, photos, capsy
 
 def test_what_cannot_be_written_or_read_is_one_line(tmp_path, photos, capsys):
     (tmp_path / "metrics.jsonl").mkdir()
+    (tmp_path / "checkpoints" / "1").mkdir(parents=True)
     (tmp_path / "settings.json").write_text("{}")
     shutil.copy("configs/smoke.py", tmp_path / "config.py")
     arguments = ["configs/smoke.py", "--workdir", str(tmp_path), "--data", str(photos)]
