@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import importlib.metadata
 import json
@@ -113,7 +114,8 @@ def _train(
     from train.loop import run
 
     console = Console(stderr=True)
-    with sigterm_raises():  # What is half decoded is removed.
+    # What is half decoded is removed; but where there are several, SIGTERM is JAX's.
+    with contextlib.nullcontext() if args.distributed else sigterm_raises():
         packed = _images(args.data, "images", console)
     for name, reason in packed.skipped:
         console.print(f"skipped {name}: {reason}", highlight=False, markup=False)

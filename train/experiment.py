@@ -218,17 +218,15 @@ def _check(e: Experiment) -> None:
 
 
 def parse_overrides(settings: Sequence[str]) -> dict[str, str]:
-    """`["steps=10", "seed=3"]` to a dictionary of strings.
+    """`["steps=10", "seed=3"]` to a dictionary of strings; of one name the last counts.
 
     Raises:
-        ConfigError: if an element is not of the form name=value, or a name comes twice.
+        ConfigError: if an element is not of the form name=value.
     """
     found: dict[str, str] = {}
     for name, equals, value in (setting.partition("=") for setting in settings):
         if not equals or not name:
             raise ConfigError(f"--set takes name=value, got {name!r}")
-        if name in found:
-            raise ConfigError(f"--set has {name} twice")
         found[name] = value
     return found
 

@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
         action="extend",
         default=[],
         metavar="NAME=VALUE",
-        help="settings of the config",
+        help="settings of the config; of one name the last counts",
     )
     _add_ending(parser)
     _add_feeding(parser)
