@@ -37,8 +37,7 @@ CODECS: dict[str, tuple[str, dict[str, Any]]] = {
     "jxl": ("JXL", {"effort": 7}),
     "jxl-9": ("JXL", {"effort": 9}),
 }
-_PLAIN = {"optimize": False, "progressive": False}
-_FAST: dict[str, dict[str, Any]] = {"jpeg": _PLAIN, "webp": {"method": 4}}
+_FAST: dict[str, dict[str, Any]] = {"jpeg": {"optimize": False}, "webp": {"method": 4}}
 
 
 def encode(
@@ -82,23 +81,14 @@ def encode(
         extra["icc_profile"] = icc
     if max(rgb.shape[:2]) > _MAX_SIDES.get(format_, MAX_PIXELS):
         raise ImageError(f"{codec} holds at most {_MAX_SIDES[format_]} pixels a side")
-    image, out = Image.fromarray(rgb), io.BytesIO()
+    out = io.BytesIO()
     try:
-        image.save(out, format_, quality=int(quality), **extra)
+        Image.fromarray(rgb).save(out, format_, quality=int(quality), **extra)
     except (KeyError, OSError, ValueError) as error:
         # What is optimised must fit a buffer of Pillow's, a byte a pixel: noise does not.
         if extra.get("optimize"):
-            return _plain(image, quality, extra)
+            return encode(rgb, "jpeg", quality, fast=True, comment=comment, icc=icc)
         raise ImageError(f"this Pillow cannot write {codec}") from error
-    return out.getvalue()
-
-
-def _plain(image: Any, quality: int, settings: dict[str, Any]) -> bytes:
-    out = io.BytesIO()
-    try:
-        image.save(out, "JPEG", quality=int(quality), **settings | _PLAIN)
-    except (KeyError, OSError, ValueError) as error:
-        raise ImageError("this Pillow cannot write JPEG") from error
     return out.getvalue()
 
 

@@ -1,5 +1,6 @@
 import json
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,22 @@ def test_a_stopped_run_goes_on_without_the_weights_it_began_with(tmp_path, photo
     command[command.index("--workdir") + 1] = str(tmp_path / "other")
     assert main(command) == 2
     assert "no model called" in capsys.readouterr().err
+
+
+def test_sigterm_while_images_are_read_removes_what_is_half_decoded(
+    tmp_path, photos, monkeypatch
+):
+    before = signal.getsignal(signal.SIGTERM)
+
+    def stopped(*_, **__):
+        assert signal.getsignal(signal.SIGTERM) is not before
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr("train.__main__._images", stopped)
+    with pytest.raises(SystemExit) as stop:
+        main(_arguments(tmp_path / "run", photos))
+    assert stop.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_an_export_replaces_nothing_unasked(tmp_path, capsys, monkeypatch):

@@ -83,15 +83,16 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, photos):
 
 
 def test_sigterm_saves_and_two_devices_share_the_batch(tmp_path, photos):
-    process = subprocess.Popen(
-        _command(
-            *(tmp_path / "run", photos, "steps=10000000", "save_minutes=60.0"),
-            config="tests/train/toy.py",
-        ),
-        env=_environment(devices=2),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with open(tmp_path / "told", "w") as err:
+        process = subprocess.Popen(
+            _command(
+                *(tmp_path / "run", photos, "steps=10000000", "save_minutes=60.0"),
+                config="tests/train/toy.py",
+            ),
+            env=_environment(devices=2),
+            stdout=subprocess.DEVNULL,
+            stderr=err,
+        )
     log = tmp_path / "run" / "metrics.jsonl"
     deadline = time.monotonic() + 240
     # The first line but "start" is of step 4.
@@ -100,6 +101,8 @@ def test_sigterm_saves_and_two_devices_share_the_batch(tmp_path, photos):
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=120) == 0
+    told = (tmp_path / "told").read_text()
+    assert "stopping after the step under way" in told and "stopped at step" in told
     assert json.loads((tmp_path / "run" / "provenance.json").read_text())["devices"] == 2
     steps = [int(p.name) for p in (tmp_path / "run" / "checkpoints").iterdir()]
     assert max(steps) >= 4
